@@ -1,0 +1,229 @@
+# Shared by every script here: paths, messages, locks, downloads.
+# Source it first: . "$(dirname "$0")/lib.sh"
+# shellcheck shell=bash
+set -euo pipefail
+
+export LC_ALL=C
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/gpusvm
+OUT=$TOP/out
+# shellcheck source=scripts/pins
+. "$TOP/scripts/pins"
+
+# Kernel builds are reproducible, or ccache would never hit.
+export CCACHE_DIR=${CCACHE_DIR:-$CACHE/ccache} CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
+export KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_USER=gpusvm KBUILD_BUILD_HOST=gpusvm
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+
+# die WHAT [HINT]: one line that says what is wrong and what to do.
+die() {
+	printf 'error: %s%s\n' "$1" "${2:+; $2}" >&2
+	exit 1
+}
+
+# step TEXT: a longer step begins.
+step() { printf '== %s\n' "$*"; }
+
+need_tool() {
+	local t
+	for t; do
+		command -v "$t" >/dev/null || die "$t is not installed" "run 'make deps'"
+	done
+}
+
+# need_space DIR MIB: at least that much must be free where DIR will be.
+need_space() {
+	local free
+	mkdir -p "$1" 2>/dev/null || die "cannot create $1" "set XDG_CACHE_HOME to a writable folder"
+	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$2" ] ||
+		die "$1 has $free MiB free, $2 MiB are needed" "free some space or set XDG_CACHE_HOME to a larger disk"
+}
+
+# lock NAME: one run at a time; a second one waits and says so.  Held until the script
+# and every child of it (a build that outlives a killed script, for one) has ended.
+lock() {
+	local fd
+	mkdir -p "$CACHE"
+	exec {fd}>"$CACHE/$1.lock"
+	flock -n "$fd" || {
+		say "waiting for another run that holds $CACHE/$1.lock"
+		flock "$fd"
+	}
+}
+
+# cleanup_at_exit: whatever ends the script, nothing is left of run_group and scratch.
+GROUP='' SCRATCH=''
+cleanup_at_exit() {
+	trap 'stop_group; [ -z "$SCRATCH" ] || rm -rf "$SCRATCH"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# scratch: a temporary folder inside the cache (same disk, so that finished things
+# are moved into place at once), removed at exit.  It is locked while in use: what a
+# killed run left is not, and is removed here.
+scratch() {
+	local all mine dir
+	mkdir -p "$CACHE/tmp"
+	exec {all}<"$CACHE/tmp"
+	flock "$all"
+	for dir in "$CACHE"/tmp/*; do
+		[ ! -d "$dir" ] || flock -n "$dir" rm -rf "$dir" || :
+	done
+	SCRATCH=$(mktemp -d "$CACHE/tmp/XXXXXX")
+	exec {mine}<"$SCRATCH"
+	flock "$mine"
+	exec {all}<&-
+	cleanup_at_exit
+}
+
+# run_group COMMAND...: runs it as a process group of its own, which ends when the
+# script does.  Returns its status.
+run_group() {
+	local rc=0
+	cleanup_at_exit
+	set -m
+	"$@" &
+	GROUP=$!
+	set +m
+	wait "$GROUP" || rc=$?
+	GROUP=''
+	return "$rc"
+}
+
+# stop_group: asks nicely, waits for at most 5 s, then kills.
+stop_group() {
+	local i
+	[ -n "$GROUP" ] || return 0
+	kill -TERM -- "-$GROUP" 2>/dev/null || true
+	for ((i = 0; i < 50; i++)); do
+		kill -0 -- "-$GROUP" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -KILL -- "-$GROUP" 2>/dev/null || true
+}
+
+# plain_git: from here on git heeds neither the user's configuration nor an outer
+# git's environment, so that what it makes depends on the project alone.
+plain_git() {
+	unset "${!GIT_@}"
+	export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_ATTR_NOSYSTEM=1
+	export GIT_CONFIG_COUNT=3 GIT_LITERAL_PATHSPECS=1
+	export GIT_CONFIG_KEY_0=core.attributesFile GIT_CONFIG_VALUE_0=/dev/null
+	export GIT_CONFIG_KEY_1=safe.directory GIT_CONFIG_VALUE_1='*'
+	export GIT_CONFIG_KEY_2=gc.auto GIT_CONFIG_VALUE_2=0
+	export GIT_AUTHOR_NAME=gpusvm GIT_AUTHOR_EMAIL=gpusvm@localhost
+	export GIT_COMMITTER_NAME=gpusvm GIT_COMMITTER_EMAIL=gpusvm@localhost
+}
+
+# mirror: the Debian mirror that this machine's apt is configured for (not the
+# security archive), as a URL.
+mirror() {
+	local m
+	m=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
+		grep -v security | sort -u | grep -m1 debian) || true
+	[ -n "$m" ] || die "apt names no Debian mirror" "check /etc/apt/sources.list.d and run 'apt-get update'"
+	printf '%s\n' "$m"
+}
+
+# apt_lists: the package lists must have been read once.
+apt_lists() {
+	[ -n "$(apt-cache madison "$1" 2>/dev/null)" ] && return
+	if [ "$(id -u)" = 0 ]; then
+		say "reading the package lists (apt-get update)"
+		apt-get -qq update || die "apt-get update failed" "check the network and /etc/apt/sources.list.d"
+	fi
+	[ -n "$(apt-cache madison "$1" 2>/dev/null)" ] ||
+		die "apt knows no package $1" "run 'apt-get update' as root; on Debian 12 it is in bookworm-security"
+}
+
+# pick_version PACKAGE VERSION SERIES: sets VERSION to that version where apt has it,
+# else to the newest of SERIES, and says so.
+pick_version() {
+	local all
+	all=$(apt-cache madison "$1" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }')
+	VERSION=$2
+	grep -qxF -- "$2" <<<"$all" && return
+	VERSION=$(grep -E "^([0-9]+:)?${3//./\\.}[.-]" <<<"$all" | sort -rV | head -n1) || true
+	[ -n "$VERSION" ] || die "no $1 $3 is to be had from apt" "add a mirror that has it, or correct scripts/pins"
+	warn "$1 $2 is gone from the mirror, using $VERSION"
+}
+
+# fetch_deb PACKAGE VERSION SHA256 SERIES: sets DEB (path in the cache) and
+# DEB_VERSION.  The pinned version where it is to be had, checked against SHA256;
+# else the newest of SERIES, and says so.
+fetch_deb() {
+	local pkg=$1 version=$2 sha=$3 series=$4 dl=$CACHE/dl
+	mkdir -p "$dl"
+	DEB=$dl/$pkg-$version.deb DEB_VERSION=$version
+	[ -f "$DEB" ] && return
+	need_tool apt-get apt-cache
+	apt_lists "$pkg"
+	pick_version "$pkg" "$version" "$series"
+	if [ "$VERSION" != "$version" ]; then
+		version=$VERSION sha='' DEB=$dl/$pkg-$VERSION.deb DEB_VERSION=$VERSION
+		[ -f "$DEB" ] && return
+	fi
+	say "downloading $pkg $version"
+	[ -n "${SCRATCH:-}" ] || scratch
+	(cd "$SCRATCH" && apt-get -qq download "$pkg=$version" 2>apt.log) ||
+		die "cannot download $pkg $version: $(tail -n1 "$SCRATCH/apt.log")" "check the network"
+	set -- "$SCRATCH/$pkg"_*.deb
+	if [ -n "$sha" ] && ! echo "$sha  $1" | sha256sum --status -c; then
+		die "$pkg $version has sha256 $(sha256sum "$1" | cut -d' ' -f1), expected $sha" \
+			"the download is broken (run again), or scripts/pins is wrong"
+	fi
+	mv "$1" "$DEB"
+}
+
+# private_apt SUITE...: apt-get and apt-cache work on these suites of the mirror from now on,
+# with all their files in SCRATCH and nothing known to be installed.  Packages named
+# in APT_PREFER (globs) come from the last of the suites.  No root needed.
+private_apt() {
+	local dir=$SCRATCH/apt url suite
+	need_tool apt-get apt-cache dpkg-deb
+	url=$(mirror)
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	: >"$dir/status"
+	for suite; do
+		printf 'deb [arch=amd64] %s %s main\n' "$url" "$suite"
+	done >"$dir/list"
+	printf 'Package: %s\nPin: release n=%s\nPin-Priority: 900\n' "${APT_PREFER:-*}" "$suite" >"$dir/prefer"
+	cat >"$dir/conf" <<-EOF
+		Dir::State "$dir";
+		Dir::State::status "$dir/status";
+		Dir::State::lists "$dir/lists";
+		Dir::Cache "$dir/cache";
+		Dir::Etc::sourcelist "$dir/list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::Etc::preferences "$dir/prefer";
+		Dir::Etc::preferencesparts "/dev/null";
+		APT::Sandbox::User "root";
+		APT::Install-Recommends "false";
+	EOF
+	export APT_CONFIG=$dir/conf
+	apt-get -qq --error-on=any update >"$dir/log" 2>&1 && return
+	! grep -q 'does not have a Release file' "$dir/log" ||
+		die "the mirror $url has no $suite" "name a full Debian mirror in /etc/apt/sources.list.d"
+	die "cannot read the package lists of $url ($(head -n1 "$dir/log"))" "check the network and run again"
+}
+
+# download_debs PACKAGE...: these and all that they depend on, out of private_apt's suites.
+download_debs() {
+	apt-get -qq -y --download-only install "$@" >"$SCRATCH/apt/log" 2>&1 ||
+		die "cannot download $1 ($(grep -m1 '^E:' "$SCRATCH/apt/log"))" "check the network and run again"
+}
+
+# unpack_debs DIR: everything that private_apt has downloaded, unpacked into DIR.
+unpack_debs() {
+	local deb
+	mkdir -p "$1"
+	for deb in "$SCRATCH"/apt/cache/archives/*.deb; do
+		dpkg-deb -x "$deb" "$1" || die "cannot unpack ${deb##*/}" "check the disk ($1) and run again"
+	done
+	chmod -R ug-s "$1"
+}
