@@ -408,7 +408,7 @@ static int fill(struct fixture *fx, unsigned int page, unsigned int nr)
 }
 
 /* Leave the address space. It dies here, unless a worker has it as well. */
-static void leave_mm(struct fixture *fx)
+static void drop_mm(struct fixture *fx)
 {
 	struct mm_struct *mm = fx->mm;
 
@@ -1154,7 +1154,7 @@ static void exit_mm_in_passes(struct kunit *test)
 	gpu_add_full(fx, 2);
 	gpu_add_full(fx, 1);
 	gpu_add_full(fx, 3);
-	leave_mm(fx);
+	drop_mm(fx);
 	/* RELEASE, then UNMAP by exit_mmap() */
 	KUNIT_EXPECT_EQ(test, check_log(fx, current), 2);
 	for (i = 0; i < fx->nr_events; i++)
@@ -1176,7 +1176,7 @@ static void exit_mm_with_passes_owed(struct kunit *test)
 	/* Let a worker be the last one to leave */
 	last = worker_start(fx, work_wait, &fx->leave);
 	gpu->hold_pass = 2;
-	leave_mm(fx);
+	drop_mm(fx);
 	complete(&fx->leave);
 	ASSERT_REACHED(test, &gpu->held);
 	KUNIT_EXPECT_EQ(test, gpu->tlb, ALL_PAGES);
@@ -1393,7 +1393,7 @@ static void second_pass_sleeps(struct kunit *test)
 			kunit_add_action_or_reset(test, loose_remove, loose));
 	KUNIT_EXPECT_EQ(test, 0, do_dontneed(fx, 0, 4));
 	KUNIT_EXPECT_EQ(test, 0, do_unmap(fx, 0, NR_PAGES));
-	leave_mm(fx);
+	drop_mm(fx);
 	/* madvise(), munmap(), and the release; exit_mmap() has nothing to unmap */
 	KUNIT_EXPECT_EQ(test, loose->finished, 3);
 	if (IS_ENABLED(CONFIG_LOCKDEP))

@@ -4,7 +4,7 @@
  *
  * usage: latency FLUSH_NS FENCE_NS ROUNDS
  *
- * For 1, 2, 4 and 8 GPUs and each mode of /dev/mmu_mirror: map memory, let every
+ * For 1, 2, 4 and 8 GPUs and each mode of the device: map memory, let every
  * GPU mirror it, check that each of them reads what the CPU wrote, time munmap(),
  * check that no GPU has a translation left. Prints a line "GPUS MODE USEC", the
  * median of ROUNDS, for each. Anything that is not as it should be ends it with

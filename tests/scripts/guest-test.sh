@@ -1,0 +1,240 @@
+#!/bin/bash
+# Tests scripts/guest with real boots (about 2 s each); TAP on stdout, exit status 1 if
+# anything fails.
+#
+#	[VARIANT=lean|debug] [KERNEL=ours|base|peer] tests/scripts/guest-test.sh [debug]
+#
+# 'debug': also what only a debug kernel can do.  The kernel and QEMU must be there already.
+# shellcheck disable=SC2016 # what the guest's shell expands
+set -u
+export LC_ALL=C
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+VARIANT=${VARIANT:-lean} KERNEL=${KERNEL:-ours}
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+COUNT=0 FAILED=0 BOOT=0
+
+# check NAME CONDITION...: one result.
+check() {
+	local name=$1
+	shift
+	COUNT=$((COUNT + 1))
+	if "$@"; then
+		echo "ok $COUNT - $name"
+	else
+		echo "not ok $COUNT - $name"
+		echo "# failed: $*" | head -n1
+		sed 's/^/# /' "$DIR/stderr" 2>/dev/null | head -n20
+		FAILED=$((FAILED + 1))
+	fi
+}
+
+skip() {
+	COUNT=$((COUNT + 1))
+	echo "ok $COUNT - $1 # SKIP $2"
+}
+
+# guest ARGS...: sets STATUS and DIR, with stdout, stderr and the logs in it.
+guest() {
+	BOOT=$((BOOT + 1))
+	DIR=$WORK/$BOOT
+	mkdir "$DIR"
+	STATUS=0
+	"$TOP/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$DIR" --no-leak-check "$@" \
+		>"$DIR/stdout" 2>"$DIR/stderr" </dev/null || STATUS=$?
+}
+
+status() { [ "$STATUS" = "$1" ]; }
+prints() { diff "$DIR/stdout" - >/dev/null <<<"$1"; }
+says() { grep -qE -e "$1" "$DIR/stderr"; }
+# Its error is a single line and nothing was booted.
+refuses() { says "^error: $1" && [ "$(wc -l <"$DIR/stderr")" = 1 ] && [ ! -e "$DIR/kernel.log" ]; }
+# No process has the folder of this run among its arguments.
+all_gone() { ! pgrep -f -- "$DIR" >/dev/null; }
+same() { cmp -s "$1" "$2"; }
+at_most() { [ "$1" -le "$2" ] || { echo "# $1 s" && false; }; }
+
+test_status_and_output() {
+	guest -- sh -c 'echo out; echo err >&2; printf "<%s>\n" "$@"; exit 3' sh 'a  b' "it's" '' '$HOME' $'two\nlines' '*'
+	check "the exit status is the program's" status 3
+	check "output and arguments arrive as they are" prints "out
+err
+<a  b>
+<it's>
+<>
+<\$HOME>
+<two
+lines>
+<*>"
+	check "the output is saved" same "$DIR/stdout" "$DIR/output.log"
+	check "the kernel log is saved" grep -q 'Run /init as init process' "$DIR/kernel.log"
+	check "KUnit is off unless asked for" grep -q 'Command line:.*kunit.enable=0' "$DIR/kernel.log"
+}
+
+test_much_output() {
+	local i
+	for ((i = 0; i < 2000; i++)); do
+		printf '%d %s\t|\r\n' "$i" "$(printf '%*s' $((i % 80)) '' | tr ' ' x)"
+	done >"$WORK/lines"
+	printf '#!/bin/sh\ncat /lines "$1"; cat /proc/modules\n' >"$WORK/script"
+	chmod +x "$WORK/script"
+	echo end >"$WORK/a file"
+	guest --file "$WORK/lines" --file "$WORK/a file:/some/where/b" --module ttm --append 'one two=2' -- \
+		"$WORK/script" /some/where/b
+	head -n2001 "$DIR/stdout" | cmp -s - <(cat "$WORK/lines" "$WORK/a file")
+	check "2000 lines of a script and its files arrive complete" status $?
+	check "a module and what it needs are loaded" grep -q '^ttm ' "$DIR/stdout"
+	check "kernel arguments are passed on" grep -q 'Command line:.* one two=2' "$DIR/kernel.log"
+}
+
+test_time_limit() {
+	local start=$SECONDS
+	guest --timeout 6 -- sh -c 'echo before; sleep 1000'
+	check "a guest that does not finish is ended" status 124
+	check "it says so" says '^error: guest did not finish in 6 s; kernel log in '
+	check "what it had printed is there" prints before
+	check "the limit is kept" at_most $((SECONDS - start)) 12
+	check "no QEMU is left" all_gone
+}
+
+# Each line of the first table is a complaint, none of the second is.
+COMPLAINTS='WARNING: CPU: 1 PID: 77 at mm/memory.c:1 test
+BUG: KASAN: slab-use-after-free in test
+BUG: sleeping function called from invalid context
+kernel BUG at mm/memory.c:1!
+Oops: general protection fault, probably for non-canonical address
+general protection fault: 0000 [#1]
+UBSAN: array-index-out-of-bounds in test
+WARNING: possible circular locking dependency detected
+WARNING: inconsistent lock state
+WARNING: bad unlock balance detected!
+WARNING: suspicious RCU usage
+INFO: trying to register non-static key.
+INFO: possible recursive locking detected
+rcu: INFO: rcu_preempt self-detected stall on CPU
+rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+INFO: task test:77 blocked for more than 120 seconds.
+watchdog: soft lockup - CPU#0 stuck
+kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+unreferenced object 0xffff888004182000 (size 32):
+guest: lockdep: off'
+HARMLESS='traps: test[77] general protection fault ip:401000 sp:7ffc0 error:0
+test[77]: segfault at 0 ip 401000 sp 7ffc0 error 4
+warning: process test used a deprecated feature
+[drm] debug output of an INFO: kind
+rcu: Hierarchical RCU implementation.'
+
+test_complaints() {
+	local n
+	n=$(wc -l <<<"$COMPLAINTS")
+	printf '%s\n%s\n' "$COMPLAINTS" "$HARMLESS" >"$WORK/texts"
+	guest --file "$WORK/texts" -- sh -c 'while read -r l; do echo "$l" >/dev/kmsg; done </texts; echo fine'
+	check "a kernel that complains is a failure" status 70
+	check "each of the $n kinds of complaint counts, nothing else" says "^error: the kernel complained \($n lines\), see $DIR/kernel.log"
+	check "the first is shown" says 'WARNING: CPU: 1 PID: 77'
+	check "the program's output still arrives" prints fine
+}
+
+test_expect_log() {
+	guest --expect-log 'WARNING: expected [0-9]' --expect-log '^.* guest says hi' -- \
+		sh -c 'echo "WARNING: expected 1" >/dev/kmsg; echo "guest says hi" >/dev/kmsg
+			echo 512 >/proc/sys/kernel/tainted; exit 5'
+	check "a complaint that is expected is none" status 5
+	guest -- sh -c 'echo 512 >/proc/sys/kernel/tainted'
+	check "a kernel that is tainted is a failure" status 70
+	guest --expect-log 'WARNING: expected' --expect-log never -- \
+		sh -c 'echo "WARNING: expected 1" >/dev/kmsg'
+	check "what was expected must be logged" status 70
+	check "it says what is missing" says "^error: the kernel did not log 'never'"
+	guest --expect-log 'WARNING: expected' -- \
+		sh -c 'echo "WARNING: expected" >/dev/kmsg; echo "BUG: other" >/dev/kmsg'
+	check "other complaints still count" says '^error: the kernel complained \(1 lines\)'
+}
+
+test_death() {
+	local start=$SECONDS
+	guest -- sh -c 'echo before; sleep 0.5; echo c >/proc/sysrq-trigger; sleep 1000'
+	check "a panic is a status of its own" status 125
+	check "its last lines are shown" says 'Kernel panic - not syncing: sysrq triggered crash'
+	check "it says so" says '^error: the guest died; kernel log in '
+	check "a panic ends the run at once" at_most $((SECONDS - start)) 30
+	guest -- sh -c 'poweroff -f; sleep 1000'
+	check "a guest without a result is one that died" status 125
+	guest --qemu '-device no-such-device' -- sh -c true
+	check "a QEMU that does not start is told" says "^error: QEMU does not start: .*no-such-device"
+}
+
+test_refusals() {
+	guest --kernel foo -- sh
+	check "unknown kernel" refuses 'unknown KERNEL=foo; use ours, base or peer'
+	guest --variant foo -- sh
+	check "unknown variant" refuses 'unknown VARIANT=foo; use lean or debug'
+	guest -- "$WORK/missing"
+	check "missing program" refuses "there is no program $WORK/missing; "
+	guest -- "$(command -v env)"
+	check "program that needs libraries" refuses '.* is dynamically linked.*; link it with -static'
+	guest --file "$WORK/missing:/x" -- sh
+	check "missing file" refuses "there is no file $WORK/missing; "
+	guest --module nothing -- sh
+	check "unknown module" refuses "kernel $KERNEL $VARIANT has no module nothing; "
+	guest --nothing 1 -- sh
+	check "unknown option" refuses 'unknown option --nothing; '
+	guest --timeout soon -- sh
+	check "limit that is no number" refuses '--timeout soon is not a number of seconds; '
+	guest --smp 1
+	check "no program" refuses 'no program is given; '
+}
+
+# As Ctrl-C does it: SIGINT to the script's process group.
+test_interrupt() {
+	local pid scratch i
+	DIR=$WORK/interrupt
+	mkdir "$DIR"
+	set -m
+	"$TOP/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$DIR" --timeout 60 -- \
+		sh -c 'echo started; sleep 1000' >"$DIR/stdout" 2>"$DIR/stderr" &
+	pid=$!
+	set +m
+	for ((i = 0; i < 300; i++)); do
+		! grep -q started "$DIR/stdout" || break
+		sleep 0.1
+	done
+	scratch=$(pgrep -af -- "$DIR" | sed -n 's/.* -initrd \([^ ]*\)\/initramfs .*/\1/p' | tail -n1)
+	kill -INT -- "-$pid"
+	STATUS=0
+	wait "$pid" || STATUS=$?
+	check "SIGINT ends the run" status 130
+	check "no QEMU outlives it" all_gone
+	check "no temporary folder outlives it" [ -n "$scratch" -a ! -e "$scratch" ]
+	guest --dir "$DIR" -- sh -c 'exit 7'
+	check "its folder can be used again" status 7
+}
+
+# Needs CONFIG_SAMPLE_KMEMLEAK or the like: a module that leaks on purpose.
+test_debug() {
+	local modules
+	modules=$("$TOP/scripts/kernel" path "$KERNEL" debug)/modules
+	if ! grep -qs 'kmemleak[-_]test' "$modules"/lib/modules/*/modules.dep; then
+		skip "a leak of kernel memory is found" "the kernel has no module that leaks"
+		return
+	fi
+	DIR=$WORK/leak
+	mkdir "$DIR"
+	STATUS=0
+	"$TOP/scripts/guest" --kernel "$KERNEL" --variant debug --dir "$DIR" --module kmemleak-test -- \
+		sh -c 'rmmod kmemleak-test' >"$DIR/stdout" 2>"$DIR/stderr" || STATUS=$?
+	check "a leak of kernel memory is found" status 70
+	check "it is shown" says 'unreferenced object'
+}
+
+test_refusals
+test_status_and_output
+test_much_output
+test_time_limit
+test_complaints
+test_expect_log
+test_death
+test_interrupt
+[ "${1:-}" != debug ] || test_debug
+echo "1..$COUNT"
+[ "$FAILED" = 0 ]
