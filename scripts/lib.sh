@@ -1,6 +1,6 @@
 # Shared by every script here: paths, messages, locks, downloads.
 # Source it first: . "$(dirname "$0")/lib.sh"
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 set -euo pipefail
 
 export LC_ALL=C
@@ -124,6 +124,7 @@ plain_git() {
 # security archive), as a URL.
 mirror() {
 	local m
+	# shellcheck disable=SC2016	# apt's variable
 	m=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
 		grep -v security | sort -u | grep -m1 debian) || true
 	[ -n "$m" ] || die "apt names no Debian mirror" "check /etc/apt/sources.list.d and run 'apt-get update'"
@@ -226,4 +227,23 @@ unpack_debs() {
 		dpkg-deb -x "$deb" "$1" || die "cannot unpack ${deb##*/}" "check the disk ($1) and run again"
 	done
 	chmod -R ug-s "$1"
+}
+
+# Lines of the kernel's log that are a complaint.  A user program's general protection
+# fault reads "general protection fault ip:".
+COMPLAINT='WARNING:|BUG:|kernel BUG at|Oops|Kernel panic|general protection fault[,:]'
+COMPLAINT+='|KASAN:|UBSAN:|KCSAN:|KFENCE:|suspicious RCU usage|bad unlock balance|lockdep: off'
+COMPLAINT+='|INFO: (possible|inconsistent|trying to register|task .* blocked)|turning off the locking correctness'
+COMPLAINT+='|(possible|inconsistent) (circular|recursive|irq|lock)|held lock freed|lock held when returning'
+COMPLAINT+='|rcu: INFO:|kthread starved|soft lockup|hard LOCKUP|irq [0-9]+: nobody cared'
+COMPLAINT+='|kmemleak: [0-9]+ new suspected|unreferenced object|sysfs: cannot create duplicate'
+
+# result pass|fail|skip NAME [WHY]: of one test, for the reader and for scripts/test.
+result() {
+	case $1 in
+	pass) say "ok - $2" ;;
+	skip) say "ok - $2 # SKIP ${3:-}" ;;
+	fail) say "not ok - $2${3:+ ($3)}" ;;
+	esac
+	[ -z "${RESULTS:-}" ] || printf '%s %s\n' "$1" "$2" >>"$RESULTS"
 }

@@ -24,7 +24,7 @@
 
 #define MAX_GPUS 8
 #define MAX_ROUNDS 1000
-#define SIZE (2UL << 20)
+#define SIZE (256UL << 10)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -8,6 +8,7 @@
 # The base is a .deb of a few files under the name that the scripts look for in the
 # cache; where a download is tested, stubs of apt-get and apt-cache on PATH hand it out
 # (STUB_DEB) as the versions of STUB_VERSIONS.  Nothing is fetched.
+# shellcheck disable=SC2317	# the helpers are called through ok
 set -uo pipefail
 export LC_ALL=C
 
@@ -16,7 +17,6 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-# shellcheck disable=SC2317	# the helpers are called through ok
 co=$dir/checkout
 version='6.12.100-1'
 cache=$dir/cache/gpusvm
@@ -299,6 +299,19 @@ g branch -qD side
 echo newest >"$co/mm/new.c"
 ok 'refresh does not overwrite what changed in the checkout' refuses "run 'make tree' first" tree refresh
 undo_all
+
+echo newest >"$co/mm/new.c"
+echo x >>"$linux/mm/b.c"
+commit 'mm: Both'
+ok 'refresh refuses where both changed' refuses 'and so did the tree' tree refresh
+ok 'refresh FORCE=1 overwrites the checkout' says 'wrote mm/new.c' env FORCE=1 "$co/scripts/tree" refresh
+g reset -q --hard HEAD~1
+tree refresh >/dev/null
+ok 'refresh FORCE=1 and back' same '' "$(unsaved)"
+g update-ref refs/gpusvm/moving HEAD
+g update-ref refs/gpusvm/applied HEAD~1
+ok 'killed between the move and its record: a second run recovers' says 'tree: 3 patches' tree
+ok 'killed between the move and its record: then up to date' says 'up to date' tree
 
 # bad_checkout NAME TEXT: after an edit of the checkout that tree refuses.
 bad_checkout() {
