@@ -106,8 +106,8 @@ static enum hrtimer_restart mirror_timer(struct hrtimer *timer)
 	struct mirror *mirror = inval->mirror;
 
 	if (inval->flushing) {
-		guard(spinlock_irqsave)(&mirror->lock);
-		bitmap_clear(mirror->tlb, inval->first, inval->nr);
+		scoped_guard(spinlock_irqsave, &mirror->lock)
+			bitmap_clear(mirror->tlb, inval->first, inval->nr);
 	}
 	complete(&inval->done);
 	return HRTIMER_NORESTART;
@@ -237,8 +237,8 @@ static void mirror_finish(struct mmu_interval_notifier_finish *finish)
 		return;
 	}
 
-	guard(spinlock_irq)(&mirror->lock);
-	mirror->pending = false;
+	scoped_guard(spinlock_irq, &mirror->lock)
+		mirror->pending = false;
 }
 
 static const struct mmu_interval_notifier_ops mirror_one_pass_ops = {
@@ -249,6 +249,23 @@ static const struct mmu_interval_notifier_ops mirror_multi_pass_ops = {
 	.invalidate_start = mirror_start,
 	.invalidate_finish = mirror_finish,
 };
+
+/* What the GPU reads: the sum of the first words of its pages. */
+static u64 mirror_read(struct mirror *mirror, const unsigned long *pfns)
+{
+	unsigned long i;
+	u64 sum = 0;
+
+	/* The pages are not pinned, it is this lock that keeps them */
+	lockdep_assert_held(&mirror->lock);
+	for (i = 0; i < mirror->nr_pages; i++) {
+		u64 *word = kmap_local_page(hmm_pfn_to_page(pfns[i]));
+
+		sum += *word;
+		kunmap_local(word);
+	}
+	return sum;
+}
 
 /* One try to make @pfns the page table. -EBUSY where an invalidation came by. */
 static int mirror_try_populate(struct mirror *mirror, unsigned long *pfns,
@@ -263,7 +280,6 @@ static int mirror_try_populate(struct mirror *mirror, unsigned long *pfns,
 		.hmm_pfns = pfns,
 		.default_flags = HMM_PFN_REQ_FAULT,
 	};
-	unsigned long i;
 	int ret;
 
 	mmap_read_lock(mm);
@@ -272,19 +288,16 @@ static int mirror_try_populate(struct mirror *mirror, unsigned long *pfns,
 	if (ret)
 		return ret;
 
-	guard(spinlock_irq)(&mirror->lock);
-	if (mmu_interval_read_retry(&mirror->mni, range.notifier_seq))
-		return -EBUSY;
-	*sum = 0;
-	for (i = 0; i < mirror->nr_pages; i++) {
-		u64 *word = kmap_local_page(hmm_pfn_to_page(pfns[i]));
-
-		*sum += *word;
-		kunmap_local(word);
+	spin_lock_irq(&mirror->lock);
+	if (mmu_interval_read_retry(&mirror->mni, range.notifier_seq)) {
+		ret = -EBUSY;
+	} else {
+		*sum = mirror_read(mirror, pfns);
+		bitmap_set(mirror->ptes, 0, mirror->nr_pages);
+		bitmap_set(mirror->tlb, 0, mirror->nr_pages);
 	}
-	bitmap_set(mirror->ptes, 0, mirror->nr_pages);
-	bitmap_set(mirror->tlb, 0, mirror->nr_pages);
-	return 0;
+	spin_unlock_irq(&mirror->lock);
+	return ret;
 }
 
 static int mirror_populate(struct mirror *mirror, u64 *sum)
@@ -359,11 +372,12 @@ static void mirror_stats(struct mirror *mirror, struct mmu_mirror_stats *stats)
 	guard(mutex)(&mirror->map_lock);
 	if (!mirror->mapped)
 		return;
-	guard(spinlock_irq)(&mirror->lock);
+	spin_lock_irq(&mirror->lock);
 	stats->ptes = bitmap_weight(mirror->ptes, mirror->nr_pages);
 	stats->tlb = bitmap_weight(mirror->tlb, mirror->nr_pages);
 	stats->invalidations = mirror->invalidations;
 	stats->fallbacks = mirror->fallbacks;
+	spin_unlock_irq(&mirror->lock);
 }
 
 static long mirror_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -157,23 +157,25 @@ static void gpu_log(struct gpu *gpu, unsigned int pass, bool last, bool fallback
 		    const struct mmu_notifier_range *range)
 {
 	struct fixture *fx = gpu->fx;
-	struct event *event;
+	struct event event = {
+		.task = current,
+		.gpu = gpu,
+		.pass = pass,
+		.last = last,
+		.fallback = fallback,
+	};
 
-	guard(spinlock)(&fx->lock);
-	/* A full log fails the case in check_log() */
-	if (fx->nr_events >= MAX_EVENTS)
-		return;
-	event = &fx->log[fx->nr_events++];
-	event->task = current;
-	event->gpu = gpu;
-	event->pass = pass;
-	event->last = last;
-	event->fallback = fallback;
 	if (range) {
-		event->type = range->event;
-		event->start = range->start;
-		event->end = range->end;
+		event.type = range->event;
+		event.start = range->start;
+		event.end = range->end;
 	}
+
+	spin_lock(&fx->lock);
+	/* A full log fails the case in check_log() */
+	if (fx->nr_events < MAX_EVENTS)
+		fx->log[fx->nr_events++] = event;
+	spin_unlock(&fx->lock);
 }
 
 static void gpu_hold(struct gpu *gpu, unsigned int pass)
@@ -192,8 +194,9 @@ static void gpu_flush(struct gpu *gpu, unsigned long pages)
 	if (gpu->flush_usec)
 		fsleep(gpu->flush_usec);
 
-	guard(spinlock)(&gpu->lock);
+	spin_lock(&gpu->lock);
 	gpu->tlb &= ~pages;
+	spin_unlock(&gpu->lock);
 }
 
 static bool gpu_start(struct mmu_interval_notifier *mni,
@@ -250,9 +253,10 @@ static void gpu_finish(struct mmu_interval_notifier_finish *finish)
 	}
 	gpu_flush(gpu, gpu->owed);
 
-	guard(spinlock)(&gpu->lock);
+	spin_lock(&gpu->lock);
 	gpu->owed = 0;
 	gpu->pass = 0;
+	spin_unlock(&gpu->lock);
 }
 
 static const struct mmu_interval_notifier_ops one_pass_ops = {
@@ -274,21 +278,25 @@ static int gpu_fault(struct gpu *gpu, unsigned long pages)
 {
 	unsigned int tries, page;
 	unsigned long seq;
+	bool retry;
 	char c;
 
 	for (tries = 0; tries < 1000; tries++) {
 		seq = mmu_interval_read_begin(&gpu->mni);
 		for_each_set_bit(page, &pages, NR_PAGES)
-			if (get_user(c, (char __user *)gpu->fx->addr +
-					page * PAGE_SIZE))
+			if (copy_from_user(&c, (char __user *)gpu->fx->addr +
+					       page * PAGE_SIZE, 1))
 				return -EFAULT;
 
-		guard(spinlock)(&gpu->lock);
-		if (mmu_interval_read_retry(&gpu->mni, seq))
-			continue;
-		gpu->ptes |= pages;
-		gpu->tlb |= pages;
-		return 0;
+		spin_lock(&gpu->lock);
+		retry = mmu_interval_read_retry(&gpu->mni, seq);
+		if (!retry) {
+			gpu->ptes |= pages;
+			gpu->tlb |= pages;
+		}
+		spin_unlock(&gpu->lock);
+		if (!retry)
+			return 0;
 	}
 	return -EBUSY;
 }
@@ -605,9 +613,10 @@ static unsigned int count_events(struct fixture *fx, struct gpu *gpu,
 {
 	unsigned int i, nr = 0;
 
-	guard(spinlock)(&fx->lock);
+	spin_lock(&fx->lock);
 	for (i = 0; i < fx->nr_events; i++)
 		nr += fx->log[i].gpu == gpu && fx->log[i].pass == pass;
+	spin_unlock(&fx->lock);
 	return nr;
 }
 
