@@ -181,52 +181,39 @@ fetch_deb() {
 	mv "$1" "$DEB"
 }
 
-# private_apt SUITE...: apt-get and apt-cache work on these suites of the mirror from now on,
-# with all their files in SCRATCH and nothing known to be installed.  Packages named
-# in APT_PREFER (globs) come from the last of the suites.  No root needed.
-private_apt() {
-	local dir=$SCRATCH/apt url suite
-	need_tool apt-get apt-cache dpkg-deb
+# unpack_packages DIR PACKAGES PREFER SUITE...: these packages (with commas) and all that
+# they depend on, out of these suites of the mirror, unpacked into DIR; PREFER is what apt's
+# preferences shall be. Nothing is installed, no root needed.  Leaves SCRATCH/log.
+unpack_packages() {
+	local dir=$1 packages=$2 prefer=$3 mode=root url suite sources=()
+	shift 3
+	need_tool mmdebstrap
+	[ "$(id -u)" = 0 ] || mode=chrootless
 	url=$(mirror)
-	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-	: >"$dir/status"
 	for suite; do
-		printf 'deb [arch=amd64] %s %s main\n' "$url" "$suite"
-	done >"$dir/list"
-	printf 'Package: %s\nPin: release n=%s\nPin-Priority: 900\n' "${APT_PREFER:-*}" "$suite" >"$dir/prefer"
-	cat >"$dir/conf" <<-EOF
-		Dir::State "$dir";
-		Dir::State::status "$dir/status";
-		Dir::State::lists "$dir/lists";
-		Dir::Cache "$dir/cache";
-		Dir::Etc::sourcelist "$dir/list";
-		Dir::Etc::sourceparts "/dev/null";
-		Dir::Etc::preferences "$dir/prefer";
-		Dir::Etc::preferencesparts "/dev/null";
-		APT::Sandbox::User "root";
-		APT::Install-Recommends "false";
-	EOF
-	export APT_CONFIG=$dir/conf
-	apt-get -qq --error-on=any update >"$dir/log" 2>&1 && return
-	! grep -q 'does not have a Release file' "$dir/log" ||
-		die "the mirror $url has no $suite" "name a full Debian mirror in /etc/apt/sources.list.d"
-	die "cannot read the package lists of $url ($(head -n1 "$dir/log"))" "check the network and run again"
-}
-
-# download_debs PACKAGE...: these and all that they depend on, out of private_apt's suites.
-download_debs() {
-	apt-get -qq -y --download-only install "$@" >"$SCRATCH/apt/log" 2>&1 ||
-		die "cannot download $1 ($(grep -m1 '^E:' "$SCRATCH/apt/log"))" "check the network and run again"
-}
-
-# unpack_debs DIR: everything that private_apt has downloaded, unpacked into DIR.
-unpack_debs() {
-	local deb
-	mkdir -p "$1"
-	for deb in "$SCRATCH"/apt/cache/archives/*.deb; do
-		dpkg-deb -x "$deb" "$1" || die "cannot unpack ${deb##*/}" "check the disk ($1) and run again"
+		sources+=("deb [arch=amd64] $url $suite main")
 	done
-	chmod -R ug-s "$1"
+	printf '%s\n' "$prefer" >"$SCRATCH/prefer"
+	# shellcheck disable=SC2016 # the hook's variable
+	run_group mmdebstrap --mode="$mode" --variant=extract --architectures=amd64 --include="$packages" \
+		--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' \
+		--setup-hook='mkdir -p "$1/etc/apt/preferences.d"' \
+		--setup-hook="cp '$SCRATCH/prefer' \"\$1/etc/apt/preferences.d/gpusvm\"" \
+		"$1" "$dir" "${sources[@]}" >"$SCRATCH/log" 2>&1
+}
+
+# unpack_failed WHAT: tells why unpack_packages failed.
+unpack_failed() {
+	local why suite
+	suite=$(sed -nE "s/.* '[^ ]+ ([^ ]+) Release' does not have a Release file.*/\1/p" "$SCRATCH/log" | head -n1)
+	[ -z "$suite" ] || die "the mirror $(mirror) has no $suite" "name a full Debian mirror in /etc/apt/sources.list.d"
+	why=$(grep -m1 -E '^(E|Err): ?' "$SCRATCH/log" || tail -n1 "$SCRATCH/log")
+	die "cannot get $1 ($why)" "check the network and run again"
+}
+
+# unpacked_version DIR PACKAGE: what unpack_packages got.
+unpacked_version() {
+	zcat -f "$1/usr/share/doc/$2"/changelog.* | sed -nE '1s/^[^(]*\(([^)]*)\).*/\1/p'
 }
 
 # Lines of the kernel's log that are a complaint.  A user program's general protection
