@@ -33,10 +33,14 @@ need_tool() {
 	done
 }
 
+make_dir() {
+	mkdir -p "$1" 2>/dev/null || die "cannot create $1" "set XDG_CACHE_HOME to a writable folder"
+}
+
 # need_space DIR MIB: at least that much must be free where DIR will be.
 need_space() {
 	local free
-	mkdir -p "$1" 2>/dev/null || die "cannot create $1" "set XDG_CACHE_HOME to a writable folder"
+	make_dir "$1"
 	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge "$2" ] ||
 		die "$1 has $free MiB free, $2 MiB are needed" "free some space or set XDG_CACHE_HOME to a larger disk"
@@ -46,7 +50,7 @@ need_space() {
 # and every child of it (a build that outlives a killed script, for one) has ended.
 lock() {
 	local fd
-	mkdir -p "$CACHE"
+	make_dir "$CACHE"
 	exec {fd}>"$CACHE/$1.lock"
 	flock -n "$fd" || {
 		say "waiting for another run that holds $CACHE/$1.lock"
@@ -68,7 +72,7 @@ cleanup_at_exit() {
 # killed run left is not, and is removed here.
 scratch() {
 	local all mine dir
-	mkdir -p "$CACHE/tmp"
+	make_dir "$CACHE/tmp"
 	exec {all}<"$CACHE/tmp"
 	flock "$all"
 	for dir in "$CACHE"/tmp/*; do
