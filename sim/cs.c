@@ -202,17 +202,19 @@ static const struct {
 	{ 0x100000, 0x1fffff }, /* resets, power, interrupts, doorbells */
 };
 
-/* may_write(): user batches reach the registers of the engine only (PRM: commands of
- * batches that are not privileged have no effect on other registers)
+/* may_write(): user batches reach what computes and predicates only: in those, which are not
+ * privileged, a write of another register is no operation (PRM)
  */
 static bool may_write(const struct cs *c, uint32_t offset)
 {
+	uint32_t reg = offset - c->e->desc->base;
 	unsigned int i;
 
-	if (offset - c->e->desc->base < BLOCK_SIZE)
-		return true;
 	if (in_ppgtt_batch(c->l))
-		return false;
+		return (reg >= 0x400 && reg < 0x420) ||
+		       (reg >= 0x600 && reg < 0x680);
+	if (reg < BLOCK_SIZE)
+		return true;
 	for (i = 0; i < ARRAY_SIZE(forbidden); i++)
 		if (offset >= forbidden[i].first && offset <= forbidden[i].last)
 			return false;
@@ -448,11 +450,11 @@ static int alu_move(struct cs *c, struct alu *u, unsigned int op,
 {
 	uint64_t *place, v = 0;
 
-	if ((op & 0x3ff) == 0x180)
+	if ((op & ~0x400u) == 0x180)
 		place = to < NR_GPRS ? &c->l->gpr[to] : NULL;
 	else
 		place = to == 0x20 ? &u->a : to == 0x21 ? &u->b : NULL;
-	if (!place || ((op & 0x3ff) != 0x081 && alu_get(c, u, from, &v)))
+	if (!place || ((op & ~0x400u) != 0x081 && alu_get(c, u, from, &v)))
 		return -1;
 	*place = op & 0x400 ? ~v : v;
 	return 0;
@@ -470,7 +472,7 @@ static int alu_step(struct cs *c, struct alu *u, uint32_t dw)
 		u->zero = !u->accu;
 		return 0;
 	}
-	op &= 0x3ff;
+	op &= ~0x400u;
 	if (op != 0x080 && op != 0x081 && op != 0x180)
 		return -1;
 	return alu_move(c, u, dw >> 20, FIELD(dw, 19, 10), FIELD(dw, 9, 0));

@@ -11,8 +11,8 @@
 #define DESC_STATUS 8
 #define STATUS_MISMATCH 4
 
-#define MAX_MESSAGE 256	    /* dwords, by the header's field */
-#define MAX_BACKLOG 4096    /* messages */
+#define MAX_MESSAGE 256	     /* dwords, by the header's field */
+#define MAX_BACKLOG 4096     /* messages */
 #define BACKLOG_RETRY 200000 /* ns */
 
 struct ctb_message {
@@ -24,8 +24,8 @@ struct ctb_message {
 static void broken(struct tile *t, const struct ctb *ring, const char *why)
 {
 	stats.bad_messages++;
-	note(t, "guc: %s ring: %s; it is ignored from now on", ring == &t->guc.h2g ? "H2G" : "G2H",
-	     why);
+	note(t, "guc: %s ring: %s; it is ignored from now on",
+	     ring == &t->guc.h2g ? "H2G" : "G2H", why);
 	t->guc.ctb_broken = true;
 	ggtt_write32(t, ring->desc + DESC_STATUS, STATUS_MISMATCH);
 }
@@ -52,7 +52,8 @@ void ctb_enable(struct tile *t, bool enable)
 	guc->h2g_head = 0;
 	guc->g2h_tail = 0;
 	trace(t, "guc ctb enabled=%d h2g=0x%llx g2h=0x%llx", guc->ctb_enabled,
-	      (unsigned long long)guc->h2g.buf, (unsigned long long)guc->g2h.buf);
+	      (unsigned long long)guc->h2g.buf,
+	      (unsigned long long)guc->g2h.buf);
 }
 
 /* --- from the driver --- */
@@ -98,7 +99,8 @@ void ctb_drain(struct tile *t)
 			broken(t, &guc->h2g, "its tail is outside of it");
 			return;
 		}
-		taken = receive_one(t, (tail + guc->h2g.size - guc->h2g_head) % guc->h2g.size);
+		taken = receive_one(t, (tail + guc->h2g.size - guc->h2g_head) %
+					       guc->h2g.size);
 		if (!taken || !guc->ctb_enabled)
 			return;
 		guc->h2g_head = (guc->h2g_head + taken) % guc->h2g.size;
@@ -140,7 +142,8 @@ static void send_backlog(void *arg)
 	struct guc *guc = &t->guc;
 	struct ctb_message *m;
 
-	while (!guc->ctb_broken && (m = STAILQ_FIRST(&guc->backlog)) && m->len <= room(t)) {
+	while (!guc->ctb_broken && (m = STAILQ_FIRST(&guc->backlog)) &&
+	       m->len <= room(t)) {
 		STAILQ_REMOVE_HEAD(&guc->backlog, link);
 		guc->backlog_len--;
 		put(t, m->dw, m->len);
@@ -161,7 +164,8 @@ static void send_backlog(void *arg)
  *
  * Where the ring is full it waits until the driver has read from it.
  */
-void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw, unsigned int n)
+void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw,
+	      unsigned int n)
 {
 	struct guc *guc = &t->guc;
 	struct ctb_message *m;
@@ -171,7 +175,8 @@ void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw, unsigned int n
 	stats.g2h++;
 	if (guc->backlog_len >= MAX_BACKLOG) {
 		stats.lost_messages++;
-		note(t, "guc: G2H ring is full and nobody reads it, a message is lost");
+		note(t, "guc: G2H ring is full and nobody reads it, a message "
+			"is lost");
 		return;
 	}
 	m = malloc(sizeof(*m) + (n + 1) * sizeof(uint32_t));

@@ -32,8 +32,11 @@ int sim_init(struct sim *sim)
 	if (!sim->opt.vram)
 		sim->opt.vram = sim->prof->vram_default;
 	if (mem_init(sim)) {
-		fprintf(stderr, "xesim: no memory for %llu MiB of VRAM: %s; give a smaller --vram\n",
-			(unsigned long long)(sim->opt.vram >> 20), strerror(errno));
+		fprintf(stderr,
+			"xesim: no memory for %llu MiB of VRAM: %s; give a "
+			"smaller --vram\n",
+			(unsigned long long)(sim->opt.vram >> 20),
+			strerror(errno));
 		return -1;
 	}
 	for (i = 0; i < sim->nr_tiles; i++) {

@@ -35,11 +35,15 @@ static uint32_t reg(const struct tile *t, uint32_t offset)
 /* upload_complete(): every page of the source is there */
 static bool upload_complete(struct tile *t)
 {
-	uint64_t source = reg(t, DMA_ADDR_0) | (uint64_t)(reg(t, DMA_ADDR_0 + 4) & 0xffff) << 32;
-	uint32_t size = reg(t, DMA_COPY_SIZE), offset, space = FIELD(reg(t, DMA_ADDR_0 + 4), 20, 16);
+	uint64_t source = reg(t, DMA_ADDR_0) |
+			  (uint64_t)(reg(t, DMA_ADDR_0 + 4) & 0xffff) << 32;
+	uint32_t size = reg(t, DMA_COPY_SIZE), offset,
+		 space = FIELD(reg(t, DMA_ADDR_0 + 4), 20, 16);
 
-	if (space != ADDRESS_SPACE_GGTT || size < CSS_HEADER_SIZE + 4 || size > MIB(2)) {
-		note(t, "firmware upload from address space %u, %u bytes", space, size);
+	if (space != ADDRESS_SPACE_GGTT || size < CSS_HEADER_SIZE + 4 ||
+	    size > MIB(2)) {
+		note(t, "firmware upload from address space %u, %u bytes",
+		     space, size);
 		return false;
 	}
 	for (offset = 0; offset < size; offset += 4096) {

@@ -33,7 +33,12 @@ struct action {
 
 /* --- TLB invalidation: sheet 8.4 --- */
 
-enum { FLUSH_FULL = 0, FLUSH_RANGE = 1, FLUSH_CONTEXT = 2, FLUSH_GGTT = 3 };
+enum {
+	FLUSH_FULL = 0,
+	FLUSH_RANGE = 1,
+	FLUSH_CONTEXT = 2,
+	FLUSH_GGTT = 3
+};
 
 struct flush {
 	TAILQ_ENTRY(flush) link;
@@ -85,7 +90,8 @@ static int flush_submit(struct tile *t, const struct flush *want)
 	f->pretend = f->size && inject(INJECT_FLUSH_SKIP, NULL);
 	TAILQ_INSERT_TAIL(&t->guc.flushes, f, link);
 	if (t->sim->opt.latency.flush_ns)
-		timer_arm(&f->timer, t->sim->opt.latency.flush_ns, flush_due, f);
+		timer_arm(&f->timer, t->sim->opt.latency.flush_ns, flush_due,
+			  f);
 	else
 		flush_due(f);
 	return 0;
@@ -93,7 +99,9 @@ static int flush_submit(struct tile *t, const struct flush *want)
 
 static int tlb_invalidation(struct tile *t, const uint32_t *dw, unsigned int n)
 {
-	struct flush f = { .seqno = dw[0], .asid = TLB_ALL_ASIDS, .size = UINT64_MAX };
+	struct flush f = { .seqno = dw[0],
+			   .asid = TLB_ALL_ASIDS,
+			   .size = UINT64_MAX };
 
 	switch (FIELD(dw[1], 7, 0)) {
 	case FLUSH_FULL:
@@ -102,7 +110,8 @@ static int tlb_invalidation(struct tile *t, const uint32_t *dw, unsigned int n)
 		if (n < 6)
 			return BAD;
 		f.asid = dw[2] & 0xfffff;
-		f.va = (dw[3] | (uint64_t)dw[4] << 32) & (BIT64(t->sim->prof->va_bits) - 1);
+		f.va = (dw[3] | (uint64_t)dw[4] << 32) &
+		       (BIT64(t->sim->prof->va_bits) - 1);
 		if (dw[5] + 12 < t->sim->prof->va_bits)
 			f.size = BIT64(dw[5] + 12);
 		f.va &= ~(f.size - 1);
@@ -113,14 +122,18 @@ static int tlb_invalidation(struct tile *t, const uint32_t *dw, unsigned int n)
 	default:
 		return BAD;
 	}
-	trace(t, "guc flush seqno=%u asid=%d va=0x%llx size=0x%llx", f.seqno, (int)f.asid,
-	      (unsigned long long)f.va, (unsigned long long)f.size);
+	trace(t, "guc flush seqno=%u asid=%d va=0x%llx size=0x%llx", f.seqno,
+	      (int)f.asid, (unsigned long long)f.va,
+	      (unsigned long long)f.size);
 	return flush_submit(t, &f);
 }
 
-static int tlb_invalidation_all(struct tile *t, const uint32_t *dw, unsigned int n)
+static int tlb_invalidation_all(struct tile *t, const uint32_t *dw,
+				unsigned int n)
 {
-	struct flush f = { .seqno = dw[0], .asid = TLB_ALL_ASIDS, .size = UINT64_MAX };
+	struct flush f = { .seqno = dw[0],
+			   .asid = TLB_ALL_ASIDS,
+			   .size = UINT64_MAX };
 
 	(void)n;
 	return flush_submit(t, &f);
@@ -141,7 +154,8 @@ static int register_context(struct tile *t, const uint32_t *dw, unsigned int n)
 	return sched_register(t, dw[1], dw[2], dw[3], 1, &lrc, 0, 0, 0);
 }
 
-static int register_multi_lrc(struct tile *t, const uint32_t *dw, unsigned int n)
+static int register_multi_lrc(struct tile *t, const uint32_t *dw,
+			      unsigned int n)
 {
 	uint64_t lrc[MAX_WIDTH];
 	uint32_t i, width = dw[9];
@@ -150,8 +164,8 @@ static int register_multi_lrc(struct tile *t, const uint32_t *dw, unsigned int n
 		return BAD;
 	for (i = 0; i < width; i++)
 		lrc[i] = pair(&dw[10 + 2 * i]);
-	return sched_register(t, dw[1], dw[2], dw[3], width, lrc, pair(&dw[4]), pair(&dw[6]),
-			      dw[8]);
+	return sched_register(t, dw[1], dw[2], dw[3], width, lrc, pair(&dw[4]),
+			      pair(&dw[6]), dw[8]);
 }
 
 static int update_policies(struct tile *t, const uint32_t *dw, unsigned int n)
@@ -160,7 +174,8 @@ static int update_policies(struct tile *t, const uint32_t *dw, unsigned int n)
 
 	for (; i < n; i += 1 + len) {
 		len = FIELD(dw[i], 15, 0);
-		if (len != 1 || i + len >= n || sched_policy(t, dw[0], dw[i] >> 16, dw[i + 1]))
+		if (len != 1 || i + len >= n ||
+		    sched_policy(t, dw[0], dw[i] >> 16, dw[i + 1]))
 			return BAD;
 	}
 	return 0;
@@ -178,7 +193,8 @@ static int sched_context(struct tile *t, const uint32_t *dw, unsigned int n)
 	return sched_submit(t, dw[0]);
 }
 
-static int deregister_context(struct tile *t, const uint32_t *dw, unsigned int n)
+static int deregister_context(struct tile *t, const uint32_t *dw,
+			      unsigned int n)
 {
 	(void)n;
 	return sched_deregister(t, dw[0]);
@@ -299,7 +315,8 @@ static const struct action events[] = {
 	{ 0x7001, 0, "TLB_INVALIDATION_DONE", NULL },
 };
 
-static const struct action *find(const struct action *table, unsigned int n, uint16_t id)
+static const struct action *find(const struct action *table, unsigned int n,
+				 uint16_t id)
 {
 	unsigned int i;
 
@@ -310,8 +327,8 @@ static const struct action *find(const struct action *table, unsigned int n, uin
 }
 
 /* perform(): the answer to a message, as a header; payload has n dwords */
-static uint32_t perform(struct tile *t, const struct action *a, uint16_t id, const uint32_t *payload,
-			unsigned int n)
+static uint32_t perform(struct tile *t, const struct action *a, uint16_t id,
+			const uint32_t *payload, unsigned int n)
 {
 	char text[16];
 	int data;
@@ -321,17 +338,20 @@ static uint32_t perform(struct tile *t, const struct action *a, uint16_t id, con
 		snprintf(text, sizeof(text), "0x%04x", id);
 		stats_count("h2g", text);
 		note(t, "guc: unknown action 0x%04x, %u dwords", id, n);
-		return HXG_ORIGIN_GUC | HXG_TYPE(HXG_FAILURE) | ERROR_UNKNOWN_ACTION;
+		return HXG_ORIGIN_GUC | HXG_TYPE(HXG_FAILURE) |
+		       ERROR_UNKNOWN_ACTION;
 	}
 	stats_count("h2g", a->name);
-	trace(t, "guc h2g %s n=%u 0x%x 0x%x 0x%x 0x%x", a->name, n, n > 0 ? payload[0] : 0,
-	      n > 1 ? payload[1] : 0, n > 2 ? payload[2] : 0, n > 3 ? payload[3] : 0);
+	trace(t, "guc h2g %s n=%u 0x%x 0x%x 0x%x 0x%x", a->name, n,
+	      n > 0 ? payload[0] : 0, n > 1 ? payload[1] : 0,
+	      n > 2 ? payload[2] : 0, n > 3 ? payload[3] : 0);
 	data = n < a->min ? BAD : a->fn(t, payload, n);
 	if (data >= 0)
 		return HXG_ORIGIN_GUC | HXG_TYPE(HXG_SUCCESS) | data;
 	stats.bad_messages++;
 	note(t, "guc: %s makes no sense: %u dwords: 0x%x 0x%x 0x%x", a->name, n,
-	     n > 0 ? payload[0] : 0, n > 1 ? payload[1] : 0, n > 2 ? payload[2] : 0);
+	     n > 0 ? payload[0] : 0, n > 1 ? payload[1] : 0,
+	     n > 2 ? payload[2] : 0);
 	return HXG_ORIGIN_GUC | HXG_TYPE(HXG_FAILURE) | ERROR_INVALID_PARAMS;
 }
 
@@ -344,17 +364,20 @@ static void mailbox(struct tile *t)
 	if (dw[0] & HXG_ORIGIN_GUC)
 		return;
 	stats.h2g++;
-	dw[0] = perform(t, find(mailbox_actions, ARRAY_SIZE(mailbox_actions), id), id, &dw[1],
-			MAILBOX_DWORDS - 1);
+	dw[0] = perform(t,
+			find(mailbox_actions, ARRAY_SIZE(mailbox_actions), id),
+			id, &dw[1], MAILBOX_DWORDS - 1);
 }
 
-void guc_receive(struct tile *t, uint16_t fence, const uint32_t *dw, unsigned int n)
+void guc_receive(struct tile *t, uint16_t fence, const uint32_t *dw,
+		 unsigned int n)
 {
 	uint16_t id = FIELD(dw[0], 15, 0);
 	uint32_t answer;
 
 	stats.h2g++;
-	answer = perform(t, find(actions, ARRAY_SIZE(actions), id), id, &dw[1], n - 1);
+	answer = perform(t, find(actions, ARRAY_SIZE(actions), id), id, &dw[1],
+			 n - 1);
 	if (FIELD(dw[0], 30, 28) == HXG_REQUEST)
 		ctb_send(t, fence, &answer, 1);
 }
@@ -368,7 +391,8 @@ void guc_doorbell(struct tile *t)
 	ctb_drain(t);
 }
 
-void guc_event(struct tile *t, uint16_t action, unsigned int n, const uint32_t *payload)
+void guc_event(struct tile *t, uint16_t action, unsigned int n,
+	       const uint32_t *payload)
 {
 	const struct action *a = find(events, ARRAY_SIZE(events), action);
 	uint32_t dw[8];
@@ -376,7 +400,8 @@ void guc_event(struct tile *t, uint16_t action, unsigned int n, const uint32_t *
 	if (inject(INJECT_G2H_DROP, a->name))
 		return;
 	stats_count("g2h", a->name);
-	trace(t, "guc g2h %s 0x%x 0x%x", a->name, payload[0], n > 1 ? payload[1] : 0);
+	trace(t, "guc g2h %s 0x%x 0x%x", a->name, payload[0],
+	      n > 1 ? payload[1] : 0);
 	dw[0] = HXG_ORIGIN_GUC | HXG_TYPE(HXG_EVENT) | action;
 	memcpy(&dw[1], payload, n * sizeof(uint32_t));
 	ctb_send(t, 0, dw, n + 1);

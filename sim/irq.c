@@ -31,7 +31,8 @@ static uint32_t bank_pending(const struct tile *t, unsigned int bank)
 
 static uint32_t tile_pending(const struct tile *t)
 {
-	return (bank_pending(t, 0) ? BIT(0) : 0) | (bank_pending(t, 1) ? BIT(1) : 0);
+	return (bank_pending(t, 0) ? BIT(0) : 0) |
+	       (bank_pending(t, 1) ? BIT(1) : 0);
 }
 
 static uint32_t device_pending(const struct sim *sim)
@@ -63,7 +64,8 @@ static void update(struct sim *sim)
 		return;
 	sim->irq_sent = true;
 	if (sim->opt.latency.irq_ns)
-		timer_arm(&sim->irq_timer, sim->opt.latency.irq_ns, send_msi, sim);
+		timer_arm(&sim->irq_timer, sim->opt.latency.irq_ns, send_msi,
+			  sim);
 	else
 		send_msi(sim);
 }
@@ -83,7 +85,8 @@ uint32_t irq_read(struct tile *t, uint32_t offset)
 {
 	switch (offset) {
 	case DG1_MSTR_TILE_INTR:
-		return device_pending(t->sim) | (t->sim->irq_master ? MASTER_ENABLE : 0);
+		return device_pending(t->sim) |
+		       (t->sim->irq_master ? MASTER_ENABLE : 0);
 	case GFX_MSTR_IRQ:
 		return tile_pending(t) | (t->regs[offset / 4] & MASTER_ENABLE);
 	case GT_INTR_DW:
@@ -108,7 +111,8 @@ static uint32_t identity_of(const struct tile *t, unsigned int source)
 			instance = t->engine[i].desc->instance;
 		}
 	}
-	return IDENTITY_VALID | instance << 20 | class << 16 | t->irq.pending[source];
+	return IDENTITY_VALID | instance << 20 | class << 16 |
+	       t->irq.pending[source];
 }
 
 static void select_source(struct tile *t, unsigned int bank, uint32_t value)
@@ -127,6 +131,7 @@ void irq_write(struct tile *t, uint32_t offset, uint32_t value)
 	switch (offset) {
 	case DG1_MSTR_TILE_INTR:
 		t->sim->irq_master = value & MASTER_ENABLE;
+		timer_cancel(&t->sim->irq_timer);
 		t->sim->irq_sent = false;
 		update(t->sim);
 		break;

@@ -134,11 +134,12 @@ static const struct latency_name {
 	size_t offset;
 	bool size; /* bytes a second, not a time */
 } latency_names[] = {
-	{ "flush", offsetof(struct latency, flush_ns), false },
-	{ "fault", offsetof(struct latency, fault_ns), false },
-	{ "job", offsetof(struct latency, job_ns), false },
-	{ "irq", offsetof(struct latency, irq_ns), false },
-	{ "copy", offsetof(struct latency, copy_bps), true },
+	{ "flush", offsetof(struct options, latency.flush_ns), false },
+	{ "fault", offsetof(struct options, latency.fault_ns), false },
+	{ "job", offsetof(struct options, latency.job_ns), false },
+	{ "irq", offsetof(struct options, latency.irq_ns), false },
+	{ "copy", offsetof(struct options, latency.copy_bps), true },
+	{ "stale", offsetof(struct options, stale_ns), false },
 };
 
 static int latency_value(const struct latency_name *n, const char *text,
@@ -180,11 +181,11 @@ static int latency_one(struct options *o, char *text)
 
 		if (!strcmp(text, n->name))
 			return latency_value(
-				n, value,
-				(uint64_t *)((char *)&o->latency + n->offset));
+				n, value, (uint64_t *)((char *)o + n->offset));
 	}
 	return bad("latency", text,
-		   value ? "unknown; give flush=, fault=, job=, irq= or copy="
+		   value ? "unknown; give flush=, fault=, job=, irq=, stale= "
+			   "or copy="
 			 : "has no value; give NAME=VALUE, as in flush=200us");
 }
 
@@ -297,6 +298,9 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return -1;
 }
 
+/* Drivers zap entries first, and ask for the flush when they have done so: 5 s */
+#define STALE_NS 5000000000ull
+
 /* What the command line left open */
 static void set_defaults(struct options *o)
 {
@@ -357,6 +361,7 @@ int main(int argc, char **argv)
 	int status;
 
 	sim.opt.profile = profile_find("bmg");
+	sim.opt.stale_ns = STALE_NS;
 	status = parse_options(&sim.opt, argc, argv);
 	if (status >= 0)
 		return status;

@@ -64,10 +64,14 @@ static int region_index(const struct mem *m, uint64_t iova)
  *
  * Return: 0, or a negative errno: the range overlaps, or the file cannot be mapped.
  */
-int mem_dma_map(struct mem *m, uint64_t iova, uint64_t size, int fd, uint64_t offset, bool writable)
+int mem_dma_map(struct mem *m, uint64_t iova, uint64_t size, int fd,
+		uint64_t offset, bool writable)
 {
-	int prot = PROT_READ | (writable ? PROT_WRITE : 0), at = region_index(m, iova);
-	struct dma_region r = { .iova = iova, .size = size, .writable = writable };
+	int prot = PROT_READ | (writable ? PROT_WRITE : 0),
+	    at = region_index(m, iova);
+	struct dma_region r = { .iova = iova,
+				.size = size,
+				.writable = writable };
 	struct dma_region *dma;
 
 	if (!size || iova + size - 1 < iova)
@@ -158,8 +162,8 @@ void *ggtt_ptr(struct tile *t, uint64_t addr, bool write, uint64_t *len)
 		return NULL;
 	if (*len > left)
 		*len = left;
-	return mem_phys(&t->sim->mem, (pte & PTE_ADDRESS) + addr % PAGE, pte & GGTT_VRAM, write,
-			len);
+	return mem_phys(&t->sim->mem, (pte & PTE_ADDRESS) + addr % PAGE,
+			pte & GGTT_VRAM, write, len);
 }
 
 int ggtt_read(struct tile *t, uint64_t addr, void *data, uint64_t len)
@@ -203,7 +207,9 @@ uint32_t ggtt_read32(struct tile *t, uint64_t addr)
 	uint64_t n = sizeof(uint32_t);
 	uint32_t *from = ggtt_ptr(t, addr & ~3ull, false, &n);
 
-	return from && n == sizeof(uint32_t) ? __atomic_load_n(from, __ATOMIC_ACQUIRE) : 0;
+	return from && n == sizeof(uint32_t)
+		       ? __atomic_load_n(from, __ATOMIC_ACQUIRE)
+		       : 0;
 }
 
 void ggtt_write32(struct tile *t, uint64_t addr, uint32_t value)
@@ -249,7 +255,8 @@ static int walk_leaf(struct xlate *x, uint64_t va, uint64_t pte, uint64_t size)
  *
  * Return: 0, or -1 where an entry is not present.
  */
-int ppgtt_walk(struct sim *sim, uint64_t root, uint64_t va, struct xlate *x, struct fault *fault)
+int ppgtt_walk(struct sim *sim, uint64_t root, uint64_t va, struct xlate *x,
+	       struct fault *fault)
 {
 	static const unsigned int shift[MAX_LEVELS] = { 12, 21, 30, 39, 48 };
 	uint64_t table = root & PTE_ADDRESS, entry = 0;
@@ -258,12 +265,14 @@ int ppgtt_walk(struct sim *sim, uint64_t root, uint64_t va, struct xlate *x, str
 
 	x->levels = 0;
 	for (level = MAX_LEVELS - 1; level >= 0; level--) {
-		uint64_t index = (va >> shift[level]) & 511, len = sizeof(entry);
+		uint64_t index = (va >> shift[level]) & 511,
+			 len = sizeof(entry);
 		uint64_t *slot;
 
 		if (compact)
 			index = (va >> 16) & 31;
-		slot = mem_phys(&sim->mem, table + index * sizeof(entry), true, false, &len);
+		slot = mem_phys(&sim->mem, table + index * sizeof(entry), true,
+				false, &len);
 		if (!slot || len < sizeof(entry))
 			return walk_stops(fault, level);
 		entry = __atomic_load_n(slot, __ATOMIC_RELAXED);
@@ -282,7 +291,8 @@ int ppgtt_walk(struct sim *sim, uint64_t root, uint64_t va, struct xlate *x, str
 }
 
 /* translate(): by the TLB, or a walk that fills it; NULL and l->fault where it fails */
-static const struct xlate *translate(struct engine *e, struct lrc *l, uint64_t va, enum access acc)
+static const struct xlate *translate(struct engine *e, struct lrc *l,
+				     uint64_t va, enum access acc)
 {
 	static struct xlate x; /* one thread */
 	const struct xlate *found = tlb_find(e, l->asid, va);
@@ -297,7 +307,8 @@ static const struct xlate *translate(struct engine *e, struct lrc *l, uint64_t v
 	}
 	if (acc != ACC_READ && !found->null && !found->writable)
 		l->fault.type = FAULT_WRITE;
-	else if (acc == ACC_ATOMIC && !found->null && !found->atomic && e->tile->sim->prof->strict_atomics)
+	else if (acc == ACC_ATOMIC && !found->null && !found->atomic &&
+		 e->tile->sim->prof->strict_atomics)
 		l->fault.type = FAULT_ATOMIC;
 	else
 		return found;
@@ -311,7 +322,8 @@ static void *null_ptr(bool write, uint64_t *len)
 	return write ? null_sink : (void *)null_source;
 }
 
-static void *page_ptr(struct engine *e, struct lrc *l, uint64_t va, enum access acc, uint64_t *len)
+static void *page_ptr(struct engine *e, struct lrc *l, uint64_t va,
+		      enum access acc, uint64_t *len)
 {
 	const struct xlate *x = translate(e, l, va, acc);
 	bool write = acc != ACC_READ;
@@ -325,26 +337,32 @@ static void *page_ptr(struct engine *e, struct lrc *l, uint64_t va, enum access 
 		*len = left;
 	if (x->null)
 		return null_ptr(write, len);
-	ptr = mem_phys(&e->tile->sim->mem, x->pa + (va - x->va), x->vram, write, len);
+	ptr = mem_phys(&e->tile->sim->mem, x->pa + (va - x->va), x->vram, write,
+		       len);
 	if (!ptr) {
-		note(e->tile, "%s: address 0x%llx leads to no memory (%s 0x%llx)", e->desc->name,
-		     (unsigned long long)va, x->vram ? "VRAM" : "bus address",
+		note(e->tile,
+		     "%s: address 0x%llx leads to no memory (%s 0x%llx)",
+		     e->desc->name, (unsigned long long)va,
+		     x->vram ? "VRAM" : "bus address",
 		     (unsigned long long)(x->pa + (va - x->va)));
 		l->fault.fatal = true;
 	}
 	return ptr;
 }
 
-static void *ggtt_fault(struct engine *e, struct lrc *l, uint64_t va, enum access acc)
+static void *ggtt_fault(struct engine *e, struct lrc *l, uint64_t va,
+			enum access acc)
 {
-	note(e->tile, "%s: GGTT address 0x%llx leads to no memory", e->desc->name,
-	     (unsigned long long)va);
-	l->fault = (struct fault){ .va = va & ~(PAGE - 1), .access = acc, .fatal = true };
+	note(e->tile, "%s: GGTT address 0x%llx leads to no memory",
+	     e->desc->name, (unsigned long long)va);
+	l->fault = (struct fault){ .va = va & ~(PAGE - 1),
+				   .access = acc,
+				   .fatal = true };
 	return NULL;
 }
 
-void *as_ptr(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, enum access acc,
-	     uint64_t *len)
+void *as_ptr(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
+	     enum access acc, uint64_t *len)
 {
 	uint64_t want = *len, got = want, more;
 	uint8_t *ptr, *next;
@@ -359,8 +377,10 @@ void *as_ptr(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, enum acce
 		return NULL;
 	while (got < want && ptr != null_sink && ptr != null_source) {
 		more = want - got;
-		next = page_ptr(e, l, (va + got) & (BIT64(e->tile->sim->prof->va_bits) - 1), acc,
-				&more);
+		next = page_ptr(
+			e, l,
+			(va + got) & (BIT64(e->tile->sim->prof->va_bits) - 1),
+			acc, &more);
 		if (next != ptr + got)
 			break;
 		got += more;
@@ -369,7 +389,8 @@ void *as_ptr(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, enum acce
 	return ptr;
 }
 
-int as_read(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, void *data, uint64_t len)
+int as_read(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
+	    void *data, uint64_t len)
 {
 	uint8_t *to = data;
 
@@ -387,8 +408,8 @@ int as_read(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, void *data
 	return 0;
 }
 
-int as_write(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, const void *data,
-	     uint64_t len)
+int as_write(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
+	     const void *data, uint64_t len)
 {
 	const uint8_t *from = data;
 
@@ -416,7 +437,8 @@ static int shared_memory(const char *name, uint64_t size, void **ptr)
 		return -1;
 	if (ftruncate(fd, size))
 		goto fail;
-	*ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	*ptr = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (*ptr != MAP_FAILED)
 		return fd;
 fail:
@@ -441,7 +463,8 @@ int mem_init(struct sim *sim)
 	while (sim->mem.tile_size < sim->opt.vram)
 		sim->mem.tile_size *= 2;
 	sim->mem.vram_size = sim->nr_tiles * sim->mem.tile_size;
-	sim->mem.vram_fd = shared_memory("xesim-vram", sim->mem.vram_size, &vram);
+	sim->mem.vram_fd =
+		shared_memory("xesim-vram", sim->mem.vram_size, &vram);
 	if (sim->mem.vram_fd < 0)
 		return -1;
 	sim->mem.vram = vram;
@@ -450,7 +473,8 @@ int mem_init(struct sim *sim)
 		return -1;
 	for (i = 0; i < sim->nr_tiles; i++) {
 		sim->tile[i].gsm_fd = fd;
-		sim->tile[i].gsm = (void *)((uint8_t *)window + i * TILE_WINDOW + GSM_OFFSET);
+		sim->tile[i].gsm = (void *)((uint8_t *)window +
+					    i * TILE_WINDOW + GSM_OFFSET);
 	}
 	return 0;
 }
@@ -461,6 +485,7 @@ void mem_free(struct sim *sim)
 	free(sim->mem.dma);
 	munmap(sim->mem.vram, sim->mem.vram_size);
 	close(sim->mem.vram_fd);
-	munmap((uint8_t *)sim->tile[0].gsm - GSM_OFFSET, sim->nr_tiles * TILE_WINDOW);
+	munmap((uint8_t *)sim->tile[0].gsm - GSM_OFFSET,
+	       sim->nr_tiles * TILE_WINDOW);
 	close(sim->tile[0].gsm_fd);
 }

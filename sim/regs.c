@@ -3,7 +3,8 @@
  * Registers: the trapped part of BAR0.
  *
  * A register is storage that reads as it was written, unless the table below says
- * otherwise.  What the table does not have is storage as well, but told and counted.
+ * otherwise.  What the tables do not have is storage as well, but told and counted when the
+ * driver accesses it.  (A batch of user space may read what it likes.)
  */
 #include <stdio.h>
 #include <string.h>
@@ -216,6 +217,8 @@ static const struct reg_range storage[] = {
 	{ 0x00c180, 0x00c1bf, "SOFT_SCRATCH", NULL, NULL },
 	{ 0x00c200, 0x00c2ff, "UOS_RSA_SCRATCH", NULL, NULL },
 	{ 0x00c300, 0x00c313, "DMA_ADDR, DMA_COPY_SIZE", NULL, NULL },
+	{ 0x00c398, 0x00c3ef, "GUC_SRAM_STATUS and state of the firmware (7.2)",
+	  NULL, NULL },
 	{ 0x00cf80, 0x00cf83, "PVC_GUC_TLB_INV_DESC1", NULL, NULL },
 	{ 0x00daf4, 0x00dafb, "OAG_OACONTROL, OAG_OA_DEBUG", NULL, NULL },
 	{ 0x00e160, 0x00e167, "SAMPLER_INSTDONE, ROW_INSTDONE", NULL, NULL },
@@ -300,8 +303,6 @@ uint32_t regs_read(struct tile *t, uint32_t offset)
 	if (offset >= REGS_SIZE)
 		return 0;
 	r = range_of(offset);
-	if (!r && !engine_of(t, offset))
-		unknown(t, offset, "read", t->regs[offset / 4]);
 	return r && r->read ? r->read(t, offset) : t->regs[offset / 4];
 }
 
@@ -312,8 +313,6 @@ void regs_write(struct tile *t, uint32_t offset, uint32_t value)
 	if (offset >= REGS_SIZE)
 		return;
 	r = range_of(offset);
-	if (!r && !engine_of(t, offset))
-		unknown(t, offset, "write", value);
 	if (r && r->write)
 		r->write(t, offset, value);
 	else
@@ -341,6 +340,8 @@ static uint32_t window_read(struct tile *t, uint32_t offset)
 	stats.mmio_reads++;
 	if (offset >= REGS_SIZE)
 		return outside(t, offset, "read");
+	if (!e && !range_of(offset))
+		unknown(t, offset, "read", t->regs[offset / 4]);
 	return e ? cs_reg_read(e, e->current, offset) : regs_read(t, offset);
 }
 
@@ -349,6 +350,8 @@ static void window_write(struct tile *t, uint32_t offset, uint32_t value)
 	struct engine *e = engine_of(t, offset);
 
 	stats.mmio_writes++;
+	if (offset < REGS_SIZE && !e && !range_of(offset))
+		unknown(t, offset, "write", value);
 	if (offset >= REGS_SIZE)
 		outside(t, offset, "write");
 	else if (e)

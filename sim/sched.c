@@ -122,7 +122,8 @@ static void load(struct lrc *l)
 	l->ring_size = (image_read(l, CTX_RING_CTL) & 0x1ff000) + 4096;
 	l->tail = image_read(l, CTX_RING_TAIL);
 	l->asid = image_asid(l);
-	l->root = image_read(l, CTX_PDP0_LDW) | (uint64_t)image_read(l, CTX_PDP0_UDW) << 32;
+	l->root = image_read(l, CTX_PDP0_LDW) |
+		  (uint64_t)image_read(l, CTX_PDP0_UDW) << 32;
 	l->ticks = load_timestamp(l);
 	l->fetch_ptr = NULL;
 	if (head == l->head)
@@ -163,8 +164,8 @@ static struct lrc *next_for(const struct engine *e, unsigned int limit)
 
 	for (i = 0; i < limit && i < NR_PRIORITIES; i++)
 		TAILQ_FOREACH(l, &list[i], link)
-			if (may_run_on(l, e))
-				return l;
+	if (may_run_on(l, e))
+		return l;
 	return NULL;
 }
 
@@ -180,8 +181,8 @@ static void switch_in(struct engine *e, struct lrc *l)
 	e->preempt = false;
 	e->slice_start = l->since;
 	stats.context_switches++;
-	trace(e->tile, "sched in engine=%s ctx=%u head=0x%x tail=0x%x asid=%u", e->desc->name,
-	      l->ctx->id, l->head, l->tail, l->asid);
+	trace(e->tile, "sched in engine=%s ctx=%u head=0x%x tail=0x%x asid=%u",
+	      e->desc->name, l->ctx->id, l->head, l->tail, l->asid);
 }
 
 static void switch_out(struct engine *e, enum lrc_state state)
@@ -194,8 +195,8 @@ static void switch_out(struct engine *e, enum lrc_state state)
 	e->current = NULL;
 	e->preempt = false;
 	timer_cancel(&e->preempt_timer);
-	trace(e->tile, "sched out engine=%s ctx=%u head=0x%x state=%d", e->desc->name, l->ctx->id,
-	      l->head, state);
+	trace(e->tile, "sched out engine=%s ctx=%u head=0x%x state=%d",
+	      e->desc->name, l->ctx->id, l->head, state);
 	set_state(l, state);
 }
 
@@ -234,9 +235,9 @@ static void disabled(struct ctx *c)
 	uint32_t payload[] = { c->id, 0 };
 
 	c->enabled = false;
-	c->disabling = false;
 	settle(c);
-	guc_event(c->tile, 0x1002, 2, payload);
+	for (; c->disabling; c->disabling--)
+		guc_event(c->tile, 0x1002, 2, payload);
 }
 
 /* check_disabled(): a context that is being disabled is so when no LRC is left on an engine */
@@ -269,8 +270,9 @@ static void die(struct ctx *c, uint16_t event)
 static void cat_error(struct lrc *l, const char *why)
 {
 	stats.cat_errors++;
-	note(l->ctx->tile, "sched: context %u ends with a CAT error: %s at 0x%llx", l->ctx->id, why,
-	     (unsigned long long)l->fault.va);
+	note(l->ctx->tile,
+	     "sched: context %u ends with a CAT error: %s at 0x%llx",
+	     l->ctx->id, why, (unsigned long long)l->fault.va);
 	die(l->ctx, 0x6000);
 }
 
@@ -284,12 +286,14 @@ static void preempt_timeout(void *arg)
 	if (!l || !e->preempt)
 		return;
 	if (!l->hung && e->preempt_slices < MIN_PREEMPT_SLICES) {
-		timer_arm(&e->preempt_timer, MIN_PREEMPT_NS, preempt_timeout, e);
+		timer_arm(&e->preempt_timer, MIN_PREEMPT_NS, preempt_timeout,
+			  e);
 		return;
 	}
 	stats.engine_resets++;
-	note(e->tile, "sched: %s is reset, context %u did not yield in %llu us", e->desc->name,
-	     l->ctx->id, (unsigned long long)l->ctx->preempt_ns / 1000);
+	note(e->tile, "sched: %s is reset, context %u did not yield in %llu us",
+	     e->desc->name, l->ctx->id,
+	     (unsigned long long)l->ctx->preempt_ns / 1000);
 	tlb_flush(e, TLB_ALL_ASIDS, 0, UINT64_MAX, TLB_DROP);
 	die(l->ctx, 0x1008);
 }
@@ -303,7 +307,8 @@ static void preempt(struct engine *e)
 		e->preempt_slices = 0;
 	}
 	if (limit)
-		timer_arm(&e->preempt_timer, limit > MIN_PREEMPT_NS ? limit : MIN_PREEMPT_NS,
+		timer_arm(&e->preempt_timer,
+			  limit > MIN_PREEMPT_NS ? limit : MIN_PREEMPT_NS,
 			  preempt_timeout, e);
 }
 
@@ -331,12 +336,15 @@ static void report_fault(void *arg)
 	dw[0] = l->fault.level | d->instance << 19 | d->class << 25 |
 		(uint32_t)(l->fault_tag & 15) << 28;
 	dw[1] = l->fault_tag >> 4 | l->asid << 12;
-	dw[2] = l->fault.access | l->fault.type << 2 | ((uint32_t)l->fault.va & ~4095u);
+	dw[2] = l->fault.access | l->fault.type << 2 |
+		((uint32_t)l->fault.va & ~4095u);
 	dw[3] = l->fault.va >> 32;
 	stats.faults++;
-	trace(t, "fault report engine=%s ctx=%u asid=%u va=0x%llx access=%d type=%d level=%u tag=%u",
-	      d->name, l->ctx->id, l->asid, (unsigned long long)l->fault.va, l->fault.access,
-	      l->fault.type, l->fault.level, l->fault_tag);
+	trace(t,
+	      "fault report engine=%s ctx=%u asid=%u va=0x%llx access=%d "
+	      "type=%d level=%u tag=%u",
+	      d->name, l->ctx->id, l->asid, (unsigned long long)l->fault.va,
+	      l->fault.access, l->fault.type, l->fault.level, l->fault_tag);
 	guc_event(t, 0x6002, 4, dw);
 }
 
@@ -350,18 +358,20 @@ static uint16_t new_tag(struct sched *s, struct lrc *l)
 
 static bool replayed_too_often(struct lrc *l)
 {
-	if (!l->replays || l->replay.va != l->fault.va || l->replay.access != l->fault.access) {
+	if (!l->replays || l->replay.va != l->fault.va ||
+	    l->replay.access != l->fault.access) {
 		l->replay = l->fault;
 		l->replays = 0;
 		l->replay_since = now_ns();
 	}
-	return ++l->replays > MAX_REPLAYS && now_ns() - l->replay_since > MAX_REPLAY_NS;
+	return ++l->replays > MAX_REPLAYS &&
+	       now_ns() - l->replay_since > MAX_REPLAY_NS;
 }
 
 static void faulted(struct engine *e, struct lrc *l)
 {
 	switch_out(e, LRC_FAULTED);
-	if (l->fault.fatal || inject(INJECT_CAT_ERROR, NULL)) {
+	if (l->fault.fatal) {
 		cat_error(l, "no memory");
 		return;
 	}
@@ -373,7 +383,8 @@ static void faulted(struct engine *e, struct lrc *l)
 	l->fault_tag = new_tag(&e->tile->sched, l);
 	l->fault_pending = true;
 	if (e->tile->sim->opt.latency.fault_ns)
-		timer_arm(&l->fault_timer, e->tile->sim->opt.latency.fault_ns, report_fault, l);
+		timer_arm(&l->fault_timer, e->tile->sim->opt.latency.fault_ns,
+			  report_fault, l);
 	else
 		report_fault(l);
 	check_disabled(l->ctx);
@@ -430,15 +441,16 @@ static uint32_t present(const struct tile *t, int class)
 	return mask;
 }
 
-int sched_register(struct tile *t, uint32_t id, uint32_t guc_class, uint32_t mask,
-		   unsigned int width, const uint64_t *lrcs, uint64_t wq_desc, uint64_t wq_base,
-		   uint32_t wq_size)
+int sched_register(struct tile *t, uint32_t id, uint32_t guc_class,
+		   uint32_t mask, unsigned int width, const uint64_t *lrcs,
+		   uint64_t wq_desc, uint64_t wq_base, uint32_t wq_size)
 {
 	int class = hw_class(guc_class);
 	struct ctx *c;
 	unsigned int i;
 
-	if (id >= MAX_CTX || t->sched.ctx[id] || class < 0 || !(mask & present(t, class)))
+	if (id >= MAX_CTX || t->sched.ctx[id] || class < 0 ||
+	    !(mask & present(t, class)))
 		return -1;
 	c = calloc(1, sizeof(*c) + width * sizeof(c->lrc[0]));
 	if (!c)
@@ -527,8 +539,8 @@ static int work_item(struct ctx *c, uint32_t at, uint32_t *len)
 	*len = 4 * (FIELD(header, 26, 16) + 1);
 	if (FIELD(header, 7, 0) == WQ_TYPE_NOOP)
 		return 0;
-	if (FIELD(header, 7, 0) != WQ_TYPE_MULTI_LRC || *len < 4 * (3 + c->width) ||
-	    at + *len > c->wq_size)
+	if (FIELD(header, 7, 0) != WQ_TYPE_MULTI_LRC ||
+	    *len < 4 * (3 + c->width) || at + *len > c->wq_size)
 		return -1;
 	tail0 = FIELD(ggtt_read32(t, c->wq_base + at + 8), 28, 18);
 	image_write(&c->lrc[0], CTX_RING_TAIL, tail0 * 8);
@@ -540,10 +552,12 @@ static int work_item(struct ctx *c, uint32_t at, uint32_t *len)
 
 static int work_queue(struct ctx *c)
 {
-	uint32_t head = ggtt_read32(c->tile, c->wq_desc + WQ_HEAD), len, items = 0;
+	uint32_t head = ggtt_read32(c->tile, c->wq_desc + WQ_HEAD), len,
+		 items = 0;
 	uint32_t tail = ggtt_read32(c->tile, c->wq_desc + WQ_TAIL);
 
-	if (!c->wq_size || head >= c->wq_size || tail >= c->wq_size || (head | tail) & 3)
+	if (!c->wq_size || head >= c->wq_size || tail >= c->wq_size ||
+	    (head | tail) & 3)
 		return -1;
 	while (head != tail) {
 		if (++items > c->wq_size / 4 || work_item(c, head, &len))
@@ -567,12 +581,17 @@ static int submit_all(struct ctx *c)
 	return 0;
 }
 
+/* enable(), disable(): every request is answered, also one that changes nothing */
 static int enable(struct ctx *c)
 {
 	uint32_t payload[] = { c->id, 1 }, asid = image_asid(&c->lrc[0]);
 	unsigned int i;
 
-	if (c->enabled)
+	if (c->enabled && !c->disabling) {
+		guc_event(c->tile, 0x1002, 2, payload);
+		return submit_all(c);
+	}
+	if (c->disabling)
 		return -1;
 	c->enabled = true;
 	/* The driver relies on that in address spaces of long-running jobs: driver: xe_pt.c */
@@ -588,9 +607,8 @@ static int disable(struct ctx *c)
 {
 	unsigned int i;
 
-	if (!c->enabled || c->disabling)
-		return -1;
-	c->disabling = true;
+	if (c->disabling++)
+		return 0;
 	for (i = 0; i < c->width; i++)
 		if (c->lrc[i].state == LRC_RUNNING)
 			preempt(c->lrc[i].engine);
@@ -658,6 +676,13 @@ static int64_t waiting(struct engine *e)
 	return e->preempt ? 0 : SPIN_NS;
 }
 
+static int64_t stalled(const struct engine *e)
+{
+	uint64_t now = now_ns();
+
+	return e->busy_until > now ? e->busy_until - now : 0;
+}
+
 /* after_slice(): returns how long the engine has nothing to do, as sched_run() does */
 static int64_t after_slice(struct engine *e, struct lrc *l, enum cs_stop why)
 {
@@ -686,7 +711,7 @@ static int64_t after_slice(struct engine *e, struct lrc *l, enum cs_stop why)
 		contend(e);
 		return -1;
 	case CS_STALL:
-		return e->busy_until - now_ns();
+		return stalled(e);
 	}
 	return 0;
 }
@@ -701,11 +726,15 @@ static int64_t run_engine(struct engine *e)
 		if (!l)
 			return -1;
 		switch_in(e, l);
+		if (inject(INJECT_CAT_ERROR, NULL)) {
+			cat_error(l, "injected");
+			return 0;
+		}
 		if (e->tile->sim->opt.latency.job_ns)
 			e->busy_until = now + e->tile->sim->opt.latency.job_ns;
 	}
 	if (e->busy_until > now)
-		return e->busy_until - now;
+		return stalled(e);
 	if (l->hung) {
 		contend(e);
 		return -1;

@@ -48,10 +48,12 @@ void slpc_reset(struct tile *t)
 	t->guc.max_mhz = 0;
 }
 
-/* slpc_frequency(): what the GPU runs at, in units: what is asked for last, within the limits */
+/* slpc_frequency(): what the GPU runs at, in units: the upper limit, but not below the lower one */
 uint32_t slpc_frequency(struct tile *t)
 {
-	return to_units(t->guc.max_mhz ? t->guc.max_mhz : highest(t));
+	uint32_t mhz = t->guc.max_mhz ? t->guc.max_mhz : highest(t);
+
+	return to_units(mhz > t->guc.min_mhz ? mhz : t->guc.min_mhz);
 }
 
 static void limit(struct tile *t, uint32_t id, uint32_t mhz)
@@ -67,7 +69,8 @@ static int query(struct tile *t, uint64_t shared)
 {
 	uint32_t min = t->guc.min_mhz ? t->guc.min_mhz : lowest(t);
 
-	ggtt_write32(t, shared + SHARED_FREQUENCY, slpc_frequency(t) | to_units(min) << 8);
+	ggtt_write32(t, shared + SHARED_FREQUENCY,
+		     slpc_frequency(t) | to_units(min) << 8);
 	return 0;
 }
 

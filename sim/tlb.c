@@ -27,8 +27,10 @@ struct tlb_region {
 	uint32_t asid;
 	uint64_t number; /* address by 2 MiB */
 	unsigned int used;
-	struct tlb_entry *whole, *giant; /* of 2 MiB; of 1 GiB that begins here */
-	struct tlb_entry *slot[REGION_SLOTS]; /* of 4 and 64 KiB, by their first byte */
+	struct tlb_entry *whole,
+		*giant; /* of 2 MiB; of 1 GiB that begins here */
+	struct tlb_entry
+		*slot[REGION_SLOTS]; /* of 4 and 64 KiB, by their first byte */
 };
 
 struct tlb_entry {
@@ -36,10 +38,11 @@ struct tlb_entry {
 	struct tlb_region *region;
 	struct xlate x;
 	uint64_t stale_since; /* first use after a change, 0: none */
-	bool flushed;	      /* a flush that was only reported has covered it */
+	bool flushed; /* a flush that was only reported has covered it */
 };
 
-static unsigned int bucket_of(const struct tlb *tlb, uint32_t asid, uint64_t number)
+static unsigned int bucket_of(const struct tlb *tlb, uint32_t asid,
+			      uint64_t number)
 {
 	uint64_t h = (number ^ (uint64_t)asid << 40) * 0x9e3779b97f4a7c15ull;
 
@@ -62,7 +65,8 @@ void tlb_init(struct tlb *tlb, bool strict)
 {
 	unsigned int i;
 
-	*tlb = (struct tlb){ .nr_buckets = FIRST_BUCKETS, .limit = strict ? 0 : NORMAL_LIMIT };
+	*tlb = (struct tlb){ .nr_buckets = FIRST_BUCKETS,
+			     .limit = strict ? 0 : NORMAL_LIMIT };
 	tlb->bucket = new_buckets(FIRST_BUCKETS);
 	for (i = 0; i < TLB_SPACES; i++)
 		TAILQ_INIT(&tlb->space[i]);
@@ -81,24 +85,27 @@ static void grow(struct tlb *tlb)
 	for (i = 0; i < n; i++) {
 		while ((r = TAILQ_FIRST(&old[i]))) {
 			TAILQ_REMOVE(&old[i], r, in_bucket);
-			TAILQ_INSERT_TAIL(&tlb->bucket[bucket_of(tlb, r->asid, r->number)], r,
-					  in_bucket);
+			TAILQ_INSERT_TAIL(&tlb->bucket[bucket_of(tlb, r->asid,
+								 r->number)],
+					  r, in_bucket);
 		}
 	}
 	free(old);
 }
 
-static struct tlb_region *region_find(const struct tlb *tlb, uint32_t asid, uint64_t number)
+static struct tlb_region *region_find(const struct tlb *tlb, uint32_t asid,
+				      uint64_t number)
 {
 	struct tlb_region *r;
 
 	TAILQ_FOREACH(r, &tlb->bucket[bucket_of(tlb, asid, number)], in_bucket)
-		if (r->number == number && r->asid == asid)
-			break;
+	if (r->number == number && r->asid == asid)
+		break;
 	return r;
 }
 
-static struct tlb_region *region_get(struct tlb *tlb, uint32_t asid, uint64_t number)
+static struct tlb_region *region_get(struct tlb *tlb, uint32_t asid,
+				     uint64_t number)
 {
 	struct tlb_region *r = region_find(tlb, asid, number);
 
@@ -111,7 +118,8 @@ static struct tlb_region *region_get(struct tlb *tlb, uint32_t asid, uint64_t nu
 		abort();
 	r->asid = asid;
 	r->number = number;
-	TAILQ_INSERT_TAIL(&tlb->bucket[bucket_of(tlb, asid, number)], r, in_bucket);
+	TAILQ_INSERT_TAIL(&tlb->bucket[bucket_of(tlb, asid, number)], r,
+			  in_bucket);
 	TAILQ_INSERT_TAIL(&tlb->space[asid % TLB_SPACES], r, in_space);
 	tlb->nr_regions++;
 	return r;
@@ -139,7 +147,8 @@ static void drop(struct tlb *tlb, struct tlb_entry *entry)
 	tlb->generation++;
 	if (--r->used)
 		return;
-	TAILQ_REMOVE(&tlb->bucket[bucket_of(tlb, r->asid, r->number)], r, in_bucket);
+	TAILQ_REMOVE(&tlb->bucket[bucket_of(tlb, r->asid, r->number)], r,
+		     in_bucket);
 	TAILQ_REMOVE(&tlb->space[r->asid % TLB_SPACES], r, in_space);
 	tlb->nr_regions--;
 	free(r);
@@ -175,7 +184,8 @@ void tlb_insert(struct engine *e, uint32_t asid, const struct xlate *x)
 	tlb->used++;
 }
 
-static struct tlb_entry *lookup(const struct tlb *tlb, uint32_t asid, uint64_t va)
+static struct tlb_entry *lookup(const struct tlb *tlb, uint32_t asid,
+				uint64_t va)
 {
 	struct tlb_region *r = region_find(tlb, asid, va >> REGION_SHIFT);
 	unsigned int i = va >> 12 & (REGION_SLOTS - 1);
@@ -190,7 +200,8 @@ static struct tlb_entry *lookup(const struct tlb *tlb, uint32_t asid, uint64_t v
 		if (entry && entry->x.size == KIB(64))
 			return entry;
 	}
-	r = region_find(tlb, asid, va >> GIANT_SHIFT << (GIANT_SHIFT - REGION_SHIFT));
+	r = region_find(tlb, asid,
+			va >> GIANT_SHIFT << (GIANT_SHIFT - REGION_SHIFT));
 	return r ? r->giant : NULL;
 }
 
@@ -202,7 +213,8 @@ static bool changed(const struct sim *sim, const struct xlate *x)
 	for (i = 0; i < x->levels; i++) {
 		const void *slot = sim->mem.vram + x->slot[i];
 
-		if (__atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED) != x->entry[i])
+		if (__atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED) !=
+		    x->entry[i])
 			return true;
 	}
 	return false;
@@ -216,8 +228,11 @@ static void check_use(struct engine *e, struct tlb_entry *entry, uint64_t va)
 	}
 	if (entry->flushed) {
 		stats.stale_after_flush++;
-		note(e->tile, "%s: stale use of 0x%llx in address space %u, its flush was reported done",
-		     e->desc->name, (unsigned long long)va, entry->region->asid);
+		note(e->tile,
+		     "%s: stale use of 0x%llx in address space %u, its flush "
+		     "was reported done",
+		     e->desc->name, (unsigned long long)va,
+		     entry->region->asid);
 		return;
 	}
 	stats.stale_pending++;
@@ -234,9 +249,11 @@ static void too_late(struct engine *e, struct tlb_entry *entry)
 		return;
 	entry->stale_since = 0;
 	stats.stale_unflushed++;
-	note(e->tile, "%s: stale use of 0x%llx in address space %u, and no flush in %llu ms",
-	     e->desc->name, (unsigned long long)entry->x.va, entry->region->asid,
-	     (unsigned long long)limit / 1000000);
+	note(e->tile,
+	     "%s: stale use of 0x%llx in address space %u, and no flush in "
+	     "%llu ms",
+	     e->desc->name, (unsigned long long)entry->x.va,
+	     entry->region->asid, (unsigned long long)limit / 1000000);
 }
 
 const struct xlate *tlb_find(struct engine *e, uint32_t asid, uint64_t va)
@@ -252,7 +269,8 @@ const struct xlate *tlb_find(struct engine *e, uint32_t asid, uint64_t va)
 	return &entry->x;
 }
 
-static void flush_entry(struct engine *e, struct tlb_entry *entry, enum tlb_flush_how how)
+static void flush_entry(struct engine *e, struct tlb_entry *entry,
+			enum tlb_flush_how how)
 {
 	too_late(e, entry);
 	entry->stale_since = 0;
@@ -263,8 +281,8 @@ static void flush_entry(struct engine *e, struct tlb_entry *entry, enum tlb_flus
 }
 
 /* flush_region(): what of it overlaps [first, last] */
-static void flush_region(struct engine *e, struct tlb_region *r, uint64_t first, uint64_t last,
-			 enum tlb_flush_how how)
+static void flush_region(struct engine *e, struct tlb_region *r, uint64_t first,
+			 uint64_t last, enum tlb_flush_how how)
 {
 	struct tlb_entry *entry[REGION_SLOTS + 2];
 	unsigned int i, n = 0;
@@ -275,12 +293,13 @@ static void flush_region(struct engine *e, struct tlb_region *r, uint64_t first,
 		if (r->slot[i])
 			entry[n++] = r->slot[i];
 	for (i = 0; i < n; i++)
-		if (entry[i] && entry[i]->x.va <= last && entry[i]->x.va + entry[i]->x.size > first)
+		if (entry[i] && entry[i]->x.va <= last &&
+		    entry[i]->x.va + entry[i]->x.size > first)
 			flush_entry(e, entry[i], how);
 }
 
-static void flush_space(struct engine *e, uint32_t asid, uint64_t first, uint64_t last,
-			enum tlb_flush_how how)
+static void flush_space(struct engine *e, uint32_t asid, uint64_t first,
+			uint64_t last, enum tlb_flush_how how)
 {
 	struct tlb_region *r, *next;
 
@@ -291,8 +310,8 @@ static void flush_space(struct engine *e, uint32_t asid, uint64_t first, uint64_
 	}
 }
 
-static void flush_range(struct engine *e, uint32_t asid, uint64_t first, uint64_t last,
-			enum tlb_flush_how how)
+static void flush_range(struct engine *e, uint32_t asid, uint64_t first,
+			uint64_t last, enum tlb_flush_how how)
 {
 	unsigned int giant = GIANT_SHIFT - REGION_SHIFT;
 	uint64_t n, end = last >> REGION_SHIFT;
@@ -306,15 +325,18 @@ static void flush_range(struct engine *e, uint32_t asid, uint64_t first, uint64_
 			flush_region(e, r, first, last, how);
 }
 
-void tlb_flush(struct engine *e, uint32_t asid, uint64_t va, uint64_t size, enum tlb_flush_how how)
+void tlb_flush(struct engine *e, uint32_t asid, uint64_t va, uint64_t size,
+	       enum tlb_flush_how how)
 {
 	struct tlb_entry *entry, *next;
-	uint64_t last = size == UINT64_MAX || va + size < va ? UINT64_MAX : va + size - 1;
+	uint64_t last = size == UINT64_MAX || va + size < va ? UINT64_MAX
+							     : va + size - 1;
 
 	if (how == TLB_DROP)
 		e->tlb.generation++;
 	if (asid == TLB_ALL_ASIDS) {
-		for (entry = TAILQ_FIRST(&e->tlb.entries); entry; entry = next) {
+		for (entry = TAILQ_FIRST(&e->tlb.entries); entry;
+		     entry = next) {
 			next = TAILQ_NEXT(entry, link);
 			flush_entry(e, entry, how);
 		}

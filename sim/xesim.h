@@ -633,7 +633,7 @@ struct lrc {
  * @class, @mask: engine class and logical instances it may run on
  * @width: number of @lrc
  * @enabled: as the driver asked last
- * @disabling: the driver waits for it to be off its engines
+ * @disabling: requests to disable it that wait for it to be off its engines
  * @dead: an error was reported
  * @priority: 0 is the highest
  * @quantum_ns, @preempt_ns: time slice, and how long it may take to yield; 0: no limit
@@ -645,8 +645,8 @@ struct ctx {
 	enum hw_class class;
 	uint32_t mask;
 	unsigned int width;
-	bool enabled, disabling, dead;
-	unsigned int priority;
+	bool enabled, dead;
+	unsigned int disabling, priority;
 	uint64_t quantum_ns, preempt_ns;
 	uint64_t wq_desc, wq_base;
 	uint32_t wq_size;
