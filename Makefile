@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 # What can be set on the command line, as in 'make run FLUSH=5ms'
 export KERNEL VARIANT FLUSH FENCE ROUNDS FORCE
+export LIST GPUS PROFILE SIM CPU CCS TRACE TIMEOUT TEST_TIMEOUT MEM A B REUSE
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gpusvm
 
@@ -22,7 +23,7 @@ help: ## this list
 
 ## See it and test it
 .PHONY: run test test-full
-run: deps ## munmap() with 1 to 8 software GPUs: FLUSH=5ms FENCE=0 ROUNDS=9
+run: deps ## munmap() with 1 to 8 software GPUs: FLUSH=5ms FENCE=0 ROUNDS=9; a simulated GPU
 	@scripts/run
 test: deps ## everything that CI runs
 	@scripts/test
@@ -45,6 +46,32 @@ scripts-test: deps ## the tests of our own scripts
 	@scripts/test scripts
 mutants: deps ## break the notifiers on purpose: the suite must notice
 	@scripts/mutants
+
+## The Xe driver on simulated GPUs
+.PHONY: sim igt igt-compare convict sim-test
+sim: deps ## build the GPU simulator
+	@scripts/sim build
+igt: deps ## run IGT: LIST=basic|full|'xe_vm@*bind*' KERNEL=ours GPUS=1
+	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"
+	@scripts/qemu fetch
+	@scripts/igt fetch
+	@scripts/sim build
+	@scripts/igt run
+convict: deps ## break the GPU on purpose: IGT, the driver or the simulator must notice
+	@scripts/kernel build "$(or $(KERNEL),base)" lean
+	@scripts/qemu fetch
+	@scripts/igt fetch
+	@scripts/sim build
+	@scripts/convict $(FAULTS)
+sim-test: deps ## the simulator's own tests and fuzzers
+	@scripts/test sim
+igt-compare: deps ## run IGT on two kernels, show what differs: A=base B=ours
+	@scripts/kernel build "$(or $(A),base)" "$(or $(VARIANT),lean)"
+	@scripts/kernel build "$(or $(B),ours)" "$(or $(VARIANT),lean)"
+	@scripts/qemu fetch
+	@scripts/igt fetch
+	@scripts/sim build
+	@scripts/igt compare
 
 ## The kernel
 .PHONY: tree refresh kernel boot

@@ -85,8 +85,8 @@ scratch() {
 	cleanup_at_exit
 }
 
-# run_group COMMAND...: runs it as a process group of its own, which ends when the
-# script does.  Returns its status.
+# run_group COMMAND...: runs it as a process group of its own, of which nothing is left
+# when it or the script has ended.  Returns its status.
 run_group() {
 	local rc=0
 	cleanup_at_exit
@@ -95,6 +95,7 @@ run_group() {
 	GROUP=$!
 	set +m
 	wait "$GROUP" || rc=$?
+	stop_group
 	GROUP=''
 	return "$rc"
 }

@@ -11,8 +11,9 @@
 #define DESC_STATUS 8
 #define STATUS_MISMATCH 4
 
-#define MAX_MESSAGE 256	     /* dwords, by the header's field */
-#define MAX_BACKLOG 4096     /* messages */
+#define MAX_MESSAGE 256	  /* dwords, by the header's field */
+#define MAX_RING 0x100000 /* dwords: one of nothing but zeros is skipped soon */
+#define MAX_BACKLOG 4096  /* messages */
 #define BACKLOG_RETRY 200000 /* ns */
 
 struct ctb_message {
@@ -42,12 +43,17 @@ static void drop_backlog(struct tile *t)
 	timer_cancel(&t->guc.backlog_timer);
 }
 
+static bool usable(const struct ctb *ring)
+{
+	return ring->size && ring->size <= MAX_RING;
+}
+
 void ctb_enable(struct tile *t, bool enable)
 {
 	struct guc *guc = &t->guc;
 
 	drop_backlog(t);
-	guc->ctb_enabled = enable && guc->h2g.size && guc->g2h.size;
+	guc->ctb_enabled = enable && usable(&guc->h2g) && usable(&guc->g2h);
 	guc->ctb_broken = false;
 	guc->h2g_head = 0;
 	guc->g2h_tail = 0;

@@ -46,7 +46,8 @@ static bool upload_complete(struct tile *t)
 		     space, size);
 		return false;
 	}
-	for (offset = 0; offset < size; offset += 4096) {
+	for (offset = 0; offset < size;
+	     offset += 4096 - (source + offset) % 4096) {
 		uint64_t n = 4;
 
 		if (!ggtt_ptr(t, source + offset, false, &n)) {

@@ -75,6 +75,17 @@ static void flush_due(void *arg)
 	} while (first != f);
 }
 
+static void drop_flushes(struct tile *t)
+{
+	struct flush *f;
+
+	while ((f = TAILQ_FIRST(&t->guc.flushes))) {
+		TAILQ_REMOVE(&t->guc.flushes, f, link);
+		timer_cancel(&f->timer);
+		free(f);
+	}
+}
+
 static int flush_submit(struct tile *t, const struct flush *want)
 {
 	struct flush *f;
@@ -112,7 +123,7 @@ static int tlb_invalidation(struct tile *t, const uint32_t *dw, unsigned int n)
 		f.asid = dw[2] & 0xfffff;
 		f.va = (dw[3] | (uint64_t)dw[4] << 32) &
 		       (BIT64(t->sim->prof->va_bits) - 1);
-		if (dw[5] + 12 < t->sim->prof->va_bits)
+		if (dw[5] < t->sim->prof->va_bits - 12)
 			f.size = BIT64(dw[5] + 12);
 		f.va &= ~(f.size - 1);
 		break;
@@ -267,7 +278,7 @@ static int control_ctb(struct tile *t, const uint32_t *dw, unsigned int n)
 {
 	(void)n;
 	ctb_enable(t, dw[0] & 1);
-	return 0;
+	return (dw[0] & 1) && !t->guc.ctb_enabled ? BAD : 0;
 }
 
 static int client_soft_reset(struct tile *t, const uint32_t *dw, unsigned int n)
@@ -275,6 +286,7 @@ static int client_soft_reset(struct tile *t, const uint32_t *dw, unsigned int n)
 	(void)dw;
 	(void)n;
 	sched_reset(t);
+	drop_flushes(t);
 	ctb_enable(t, false);
 	return 0;
 }
@@ -415,17 +427,11 @@ void guc_init(struct tile *t)
 
 void guc_reset(struct tile *t)
 {
-	struct flush *f;
-
 	t->guc.running = false;
 	t->guc.mailbox_full = false;
 	ctb_enable(t, false);
 	t->guc.h2g = t->guc.g2h = (struct ctb){ 0 };
-	while ((f = TAILQ_FIRST(&t->guc.flushes))) {
-		TAILQ_REMOVE(&t->guc.flushes, f, link);
-		timer_cancel(&f->timer);
-		free(f);
-	}
+	drop_flushes(t);
 	slpc_reset(t);
 	t->regs[0xc000 / 4] = 1; /* GUC_STATUS: in reset */
 }

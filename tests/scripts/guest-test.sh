@@ -46,6 +46,7 @@ says() { grep -qE -e "$1" "$DIR/stderr"; }
 refuses() { says "^error: $1" && [ "$(wc -l <"$DIR/stderr")" = 1 ] && [ ! -e "$DIR/kernel.log" ]; }
 # No process has the folder of this run among its arguments.
 all_gone() { ! pgrep -f -- "$DIR" >/dev/null; }
+has() { for f; do [ -e "$DIR/$f" ] || return; done; }
 same() { cmp -s "$1" "$2"; }
 at_most() { [ "$1" -le "$2" ] || { echo "# $1 s" && false; }; }
 
@@ -183,11 +184,12 @@ test_refusals() {
 
 # As Ctrl-C does it: SIGINT to the script's process group.
 test_interrupt() {
-	local pid scratch i
+	local XESIM=$TOP/tests/scripts/fake-xesim/xesim pid scratch i
+	export XESIM
 	DIR=$WORK/interrupt
 	mkdir "$DIR"
 	set -m
-	"$TOP/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$DIR" --timeout 60 -- \
+	"$TOP/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$DIR" --timeout 60 --gpus 1 -- \
 		sh -c 'echo started; sleep 1000' >"$DIR/stdout" 2>"$DIR/stderr" &
 	pid=$!
 	set +m
@@ -200,10 +202,71 @@ test_interrupt() {
 	STATUS=0
 	wait "$pid" || STATUS=$?
 	check "SIGINT ends the run" status 130
-	check "no QEMU outlives it" all_gone
+	check "no QEMU and no simulator outlive it" all_gone
 	check "no temporary folder outlives it" [ -n "$scratch" -a ! -e "$scratch" ]
 	guest --dir "$DIR" -- sh -c 'exit 7'
 	check "its folder can be used again" status 7
+}
+
+test_allow_log() {
+	guest --allow-log 'WARNING: allowed' --allow-log never -- sh -c 'echo "WARNING: allowed" >/dev/kmsg'
+	check "a complaint that is allowed is none, and need not come" status 0
+	guest --allow-log 'WARNING: allowed' -- sh -c 'echo "WARNING: other" >/dev/kmsg'
+	check "others still count" status 70
+}
+
+test_results() {
+	mkdir "$WORK/archive"
+	echo 'out of an archive' >"$WORK/archive/in-archive"
+	echo 'too much' >"$WORK/archive/init"
+	(cd "$WORK/archive" && printf '%s\n' in-archive init | cpio -o -H newc --quiet) >"$WORK/archive.cpio"
+	guest --initramfs "$WORK/archive.cpio" --initramfs "$WORK/archive.cpio" --results "$WORK/a,b/results" \
+		--module 'ttm page_pool_size=77' --with-module xe --with-module nothing -- \
+		sh -c 'cat /in-archive; cat /sys/module/ttm/parameters/page_pool_size; modprobe -D xe | tail -n1 | cut -d/ -f2-4
+			ls /sys/module/xe; echo kept >/results/file; echo c >/proc/sysrq-trigger; sleep 1000'
+	check "what the guest wrote into --results survives a panic" grep -qx kept "$WORK/a,b/results/file"
+	check "archives are unpacked, below the guest's own" grep -qx 'out of an archive' "$DIR/stdout"
+	check "modules get their parameters" grep -qx 77 "$DIR/stdout"
+	check "a module can be there without being loaded" grep -qx 'lib/modules/.*' "$DIR/stdout"
+	check "it is not loaded" grep -q 'ls: /sys/module/xe: No such file' "$DIR/stdout"
+}
+
+# With a simulator that misbehaves as it is told.
+test_gpus() {
+	local XESIM=$TOP/tests/scripts/fake-xesim/xesim start
+	export XESIM
+	guest --gpus 2 --profile foo --trace -- \
+		sh -c 'grep -lx 0x5678 /sys/bus/pci/devices/*/device | wc -l; ls /lib/firmware/xe; exit 5'
+	check "a guest has simulated GPUs and their firmware" prints '2
+bmg_guc_70.bin'
+	check "it gives the program's status" status 5
+	check "each leaves its counters, trace and messages" has gpu{0,1}.{stats.json,trace,log}
+	guest --gpus 2 --sim '--fake bad' -- sh -c 'echo fine'
+	check "a counter of what must not happen is a failure" status 71
+	check "it is shown" says '^gpu1: unknown_registers = 3$'
+	check "no trace unless asked for" [ ! -e "$DIR/gpu0.trace" ]
+	guest --gpus 1 --sim '--fake silent' -- sh -c true
+	check "so are counters that are missing" status 71
+	guest --gpus 2 --sim '--fake bad' -- sh -c 'echo "BUG: x" >/dev/kmsg'
+	check "a complaint of the kernel goes first" status 70
+	guest --gpus 1 --sim '--fake refuse' -- sh -c true
+	check "a simulator that does not start is told" says '^error: gpu0 does not start: xesim: no such thing; see .*gpu0.log'
+	check "its status is the one of a dead guest" status 125
+	start=$SECONDS
+	guest --gpus 2 --sim '--fake die' -- sh -c 'echo before; sleep 1000'
+	check "a simulator that dies ends the run" status 125
+	check "at once" at_most $((SECONDS - start)) 30
+	check "its last words are shown" says '^error: gpu[01] died \(status 3\): xesim: killed by a bug; see .*gpu[01].log'
+	check "neither QEMU nor the other one is left" all_gone
+	guest --gpus 1 --sim '--fake leave' -- sh -c 'sleep 1000'
+	check "so does one that only leaves" says '^error: gpu0 died \(status 0\)'
+	guest --gpus 1 --sim '--fake linger' -- sh -c true
+	check "a simulator that outlives QEMU is told" says '^error: gpu0 did not end when QEMU did'
+	check "and ended" all_gone
+	XESIM=$WORK/missing guest --gpus 1 -- sh
+	check "missing simulator" refuses "there is no simulator $WORK/missing; run 'scripts/sim build'"
+	guest --gpus many -- sh
+	check "number of GPUs that is none" refuses '--gpus many is not a number'
 }
 
 # The debug kernel has a module that leaks on purpose.
@@ -228,6 +291,9 @@ else
 	test_expect_log
 	test_death
 	test_interrupt
+	test_allow_log
+	test_results
+	test_gpus
 fi
 echo "1..$COUNT"
 [ "$FAILED" = 0 ]
