@@ -89,7 +89,7 @@ await_sims() {
 bad_counters() {
 	local gpu
 	for ((gpu = 0; gpu < GPUS; gpu++)); do
-		[ -e "$RUNDIR/gpu$gpu.stats.json" ] || [ ! -s "$SCRATCH/sim-failed" ] || continue
+		[ -s "$RUNDIR/gpu$gpu.stats.json" ] || [ ! -s "$SCRATCH/sim-failed" ] || continue
 		python3 - "$RUNDIR/gpu$gpu.stats.json" <<-'END' | sed "s/^/gpu$gpu: /"
 			import json, sys
 

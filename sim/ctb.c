@@ -11,9 +11,9 @@
 #define DESC_STATUS 8
 #define STATUS_MISMATCH 4
 
-#define MAX_MESSAGE 256	  /* dwords, by the header's field */
-#define MAX_RING 0x100000 /* dwords: one of nothing but zeros is skipped soon */
-#define MAX_BACKLOG 4096  /* messages */
+#define MAX_MESSAGE 256	 /* dwords, by the header's field */
+#define MAX_RING 0x40000 /* dwords: one of nothing but zeros is skipped soon */
+#define MAX_BACKLOG 4096 /* messages */
 #define BACKLOG_RETRY 200000 /* ns */
 
 struct ctb_message {
@@ -95,9 +95,10 @@ static uint32_t receive_one(struct tile *t, uint32_t available)
 void ctb_drain(struct tile *t)
 {
 	struct guc *guc = &t->guc;
-	uint32_t tail, taken;
+	/* What comes after the doorbell has one of its own */
+	uint32_t tail, taken, left = guc->h2g.size;
 
-	while (guc->ctb_enabled && !guc->ctb_broken) {
+	while (left && guc->ctb_enabled && !guc->ctb_broken) {
 		tail = ggtt_read32(t, guc->h2g.desc + DESC_TAIL);
 		if (tail == guc->h2g_head)
 			return;
@@ -111,6 +112,7 @@ void ctb_drain(struct tile *t)
 			return;
 		guc->h2g_head = (guc->h2g_head + taken) % guc->h2g.size;
 		ggtt_write32(t, guc->h2g.desc + DESC_HEAD, guc->h2g_head);
+		left -= taken < left ? taken : left;
 	}
 }
 

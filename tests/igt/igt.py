@@ -6,7 +6,7 @@
   igt.py merge RESULTS FROM...                      one results.json out of several rounds
   igt.py judge LIST KERNEL TESTS RESULTS            a table; exit status 1 if anything is unexpected
   igt.py results LIST KERNEL TESTS RESULTS          'pass|fail|skip NAME' for each test
-  igt.py compare TESTS NAME-A RESULTS-A NAME-B RESULTS-B     exit status 1 if they differ
+  igt.py compare LIST TESTS NAME-A RESULTS-A NAME-B RESULTS-B     exit status 1 if they differ
 
 LIST is a .testlist file or patterns with blanks between, TESTS the file that 'expand' has written,
 RESULTS a results.json of igt_runner.  README.md beside this tells about the files.
@@ -28,7 +28,7 @@ FINE = {"pass", "skip"}
 TAIL = 12
 NAMED = 5
 # Warnings that tell of a busy host, and of no fault
-BUSY = re.compile(r"hrtimer: interrupt took|clocksource: |workqueue: .* hogged CPU|perf: interrupt took too long|"
+BUSY = re.compile(r"hrtimer: interrupt took|CE: .* increased min_delta_ns|clocksource: |workqueue: .* hogged CPU|perf: interrupt took too long|"
                   r"sched: .* throttling|NOHZ tick-stop error")
 # Of a test's output: stack traces of stripped programs, and what frames it
 NOISE = re.compile(r"\s+#\d+ |.*INFO:\s+#\d+ |.*Stack trace:|.*-DEBUG: |Using IGT_SRANDOM|\*\*\*\* |Subtest .*: [A-Z]+ \(|\s*$")
@@ -333,8 +333,9 @@ def print_results(spec, kernel, tests, path):
             print(f"skip {name} ({got}: {expected.exceptions[name][1].reason})")
 
 
-def compare(tests, name_a, path_a, name_b, path_b):
-    a, b = read_results(path_a), read_results(path_b)
+def compare(spec, tests, name_a, path_a, name_b, path_b):
+    a, b = (read_results(path, expected_of(spec, name, tests).logs)
+            for name, path in ((name_a, path_a), (name_b, path_b)))
     for name, path, results in ((name_a, path_a, a), (name_b, path_b, b)):
         if not results:
             die(f"{name} has no results in {path}", "run it again")
@@ -363,7 +364,7 @@ def main(command, *args):
         merge(*args)
         return 0
     if command == "compare":
-        return compare(read_names(args[0]), *args[1:])
+        return compare(args[0], read_names(args[1]), *args[2:])
     spec, kernel, tests = args[0], args[1], read_names(args[2])
     if command == "allowed":
         for regex in expected_of(spec, kernel, tests).logs:

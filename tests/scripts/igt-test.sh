@@ -297,6 +297,13 @@ test_compare() {
 	ok "two kernels with the same results" ends 0 '2 the same, 0 different' compare
 	KERNEL=peer results core@a=pass core@b=fail
 	ok "two that differ" ends 1 '1 the same, 1 different' compare
+	expect 'log peer WARNING  # x'
+	DMESG='<4> [1.0] WARNING' results core@a=pass core@b=dmesg-warn
+	DMESG='<4> [1.0] WARNING' KERNEL=peer results core@a=pass core@b=dmesg-warn
+	ok "what a kernel may log is no difference" shows 1 'igt@core@b  dmesg-warn  pass' compare
+	expect ''
+	results core@{a,b}=pass
+	KERNEL=peer results core@a=pass core@b=fail
 	ok "tests are shown side by side" shows 1 'igt@core@b  pass  fail' compare
 	KERNEL=peer results core@{a,b}=pass
 	REUSE=1 ok "results of earlier runs are taken" ends 1 '1 the same, 1 different' compare
