@@ -84,7 +84,7 @@ struct profile {
 	bool strict_atomics; /* an entry without AE faults atomic operations */
 	uint64_t vram_default;
 	bool wide_timestamp; /* CTX_TIMESTAMP has 64 bits */
-	uint32_t fw_gt_ack; /* forcewake acknowledgement of domain GT */
+	uint32_t fw_gt_ack;  /* forcewake acknowledgement of domain GT */
 	const char *guc_file;
 	const struct engine_desc *engines;
 	unsigned int nr_engines;
@@ -98,11 +98,16 @@ void profile_list(void *file);
 /* --- options, given on the command line ---------------------------------- */
 
 struct latency {
-	uint64_t flush_ns; /* from the request of a TLB flush to its completion */
-	uint64_t fault_ns; /* from the miss to the report */
-	uint64_t job_ns;   /* before a context's first command after it was idle */
-	uint64_t irq_ns;   /* from the event to the MSI */
-	uint64_t copy_bps; /* bytes a second of one engine's copies, 0: no limit */
+	/* From the request of a TLB flush to its completion */
+	uint64_t flush_ns;
+	/* From the miss to the report */
+	uint64_t fault_ns;
+	/* Before a context's first command after it was idle */
+	uint64_t job_ns;
+	/* From the event to the MSI */
+	uint64_t irq_ns;
+	/* Bytes a second of one engine's copies, 0: no limit */
+	uint64_t copy_bps;
 };
 
 struct options {
@@ -114,7 +119,8 @@ struct options {
 	uint64_t vram; /* bytes of one tile */
 	uint64_t seed;
 	bool tlb_strict;
-	uint64_t stale_ns; /* a use of a changed translation is to be flushed in */
+	/* How long after a use of a changed translation its flush may come */
+	uint64_t stale_ns;
 	struct latency latency;
 };
 
@@ -129,10 +135,10 @@ void trace_close(void);
 void trace_flush(void);
 void trace_event(const struct tile *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-#define trace(...)                                \
-	do {                                      \
-		if (trace_on)                     \
-			trace_event(__VA_ARGS__); \
+#define trace(...)                                                             \
+	do {                                                                   \
+		if (trace_on)                                                  \
+			trace_event(__VA_ARGS__);                              \
 	} while (0)
 
 /* note(): one line on stderr (and in the trace) about what an operator may want to
@@ -176,7 +182,8 @@ void note(const struct tile *t, const char *fmt, ...)
 
 #define STATS_BAD(X)                                                           \
 	X(stale_after_flush, "uses of a translation after its flush was done") \
-	X(stale_unflushed, "uses of a changed translation that no flush followed") \
+	X(stale_unflushed,                                                     \
+	  "uses of a changed translation that no flush followed")              \
 	X(unknown_registers, "accesses to registers that no table knows")      \
 	X(unknown_accesses, "other accesses outside of what the device has")   \
 	X(unknown_actions, "messages to GuC that it does not know")            \
@@ -211,7 +218,8 @@ struct timer {
 };
 
 uint64_t now_ns(void);
-void timer_arm(struct timer *t, uint64_t delay_ns, void (*fn)(void *), void *arg);
+void timer_arm(struct timer *t, uint64_t delay_ns, void (*fn)(void *),
+	       void *arg);
 void timer_cancel(struct timer *t);
 /* timers_run(): runs those that are due; returns ns until the next, or -1 */
 int64_t timers_run(void);
@@ -221,10 +229,10 @@ int64_t timers_next(void);
 /* --- inject.c: faults on purpose ------------------------------------------------- */
 
 enum injection {
-	INJECT_FLUSH_SKIP,   /* report a TLB flush as done without doing it */
-	INJECT_FLUSH_LOST,   /* neither do nor report it */
-	INJECT_G2H_DROP,     /* lose a message to the driver */
-	INJECT_IRQ_DROP,     /* lose an MSI */
+	INJECT_FLUSH_SKIP, /* report a TLB flush as done without doing it */
+	INJECT_FLUSH_LOST, /* neither do nor report it */
+	INJECT_G2H_DROP,   /* lose a message to the driver */
+	INJECT_IRQ_DROP,   /* lose an MSI */
 	INJECT_COPY_CORRUPT, /* flip a bit of what a copy or fill command writes */
 	INJECT_STORE_DROP,   /* lose what a store command of a batch writes */
 	INJECT_ENGINE_HANG,  /* hang at a command of a batch */
@@ -242,7 +250,7 @@ int inject_load(const char *path, uint64_t seed);
 /* --- vfu.c: the vfio-user server -------------------------------------------------- */
 
 #define VFU_MAX_FDS 16
-#define VFU_MAX_DATA MIB(1)		   /* of one read or write */
+#define VFU_MAX_DATA MIB(1)		  /* of one read or write */
 #define VFU_MAX_MSG (VFU_MAX_DATA + 4096) /* with what stands around it */
 
 /**
@@ -286,8 +294,8 @@ void vfu_free(struct sim *sim);
  * Return: 0 and the reply in @vfu (@vfu->out_len is 0 where none is due), or -1: what
  * came is no message, and what follows it cannot be understood either.
  */
-int vfu_message(struct sim *sim, struct vfu *vfu, const uint8_t *msg, size_t len,
-		int *fds, unsigned int nr_fds);
+int vfu_message(struct sim *sim, struct vfu *vfu, const uint8_t *msg,
+		size_t len, int *fds, unsigned int nr_fds);
 /* vfu_listen(): 0, or -1 with a message on stderr */
 int vfu_listen(struct sim *sim, const char *path);
 /* vfu_run(): serves until QEMU leaves, and frees the server; returns the exit status */
@@ -308,7 +316,8 @@ void pci_reset(struct sim *sim);
 /* pci_bar_size(): a power of two; 0: there is no such BAR */
 uint64_t pci_bar_size(const struct sim *sim, unsigned int bar);
 void pci_read(struct sim *sim, uint32_t offset, void *data, uint32_t len);
-void pci_write(struct sim *sim, uint32_t offset, const void *data, uint32_t len);
+void pci_write(struct sim *sim, uint32_t offset, const void *data,
+	       uint32_t len);
 
 /* --- mem.c: memory as the device sees it ---------------------------------------------- */
 
@@ -329,9 +338,17 @@ struct mem {
 	uint64_t generation; /* counts changes of dma: a pointer may be gone */
 };
 
-enum access { ACC_READ, ACC_WRITE, ACC_ATOMIC };
+enum access {
+	ACC_READ,
+	ACC_WRITE,
+	ACC_ATOMIC
+};
 
-enum fault_type { FAULT_NOT_PRESENT = 0, FAULT_WRITE = 1, FAULT_ATOMIC = 2 };
+enum fault_type {
+	FAULT_NOT_PRESENT = 0,
+	FAULT_WRITE = 1,
+	FAULT_ATOMIC = 2
+};
 
 /**
  * struct fault - why an address could not be accessed
@@ -382,13 +399,15 @@ void mem_dma_unmap_all(struct mem *m);
 /* mem_phys(): host address of device memory, *len cut to what follows it there; NULL
  * where there is nothing, or nothing writable
  */
-void *mem_phys(struct mem *m, uint64_t pa, bool vram, bool write, uint64_t *len);
+void *mem_phys(struct mem *m, uint64_t pa, bool vram, bool write,
+	       uint64_t *len);
 
 /* The global GTT of a tile.  0, or -1 where an entry is missing or leads nowhere */
 int ggtt_read(struct tile *t, uint64_t addr, void *data, uint64_t len);
 int ggtt_write(struct tile *t, uint64_t addr, const void *data, uint64_t len);
 void *ggtt_ptr(struct tile *t, uint64_t addr, bool write, uint64_t *len);
-uint32_t ggtt_read32(struct tile *t, uint64_t addr); /* 0 where there is nothing */
+/* 0 where there is nothing */
+uint32_t ggtt_read32(struct tile *t, uint64_t addr);
 void ggtt_write32(struct tile *t, uint64_t addr, uint32_t value);
 
 /* ppgtt_walk(): 0, or -1 with fault->type and ->level */
@@ -411,8 +430,8 @@ int ppgtt_walk(struct sim *sim, uint64_t root, uint64_t va, struct xlate *x,
 void *as_ptr(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
 	     enum access acc, uint64_t *len);
 /* as_read(), as_write(): any length; 0, or -1 with l->fault set */
-int as_read(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va, void *data,
-	    uint64_t len);
+int as_read(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
+	    void *data, uint64_t len);
 int as_write(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
 	     const void *data, uint64_t len);
 
@@ -452,9 +471,9 @@ void tlb_insert(struct engine *e, uint32_t asid, const struct xlate *x);
 #define TLB_ALL_ASIDS UINT32_MAX
 
 enum tlb_flush_how {
-	TLB_DROP,    /* what an invalidation does */
+	TLB_DROP, /* what an invalidation does */
 	TLB_PRETEND, /* keeps what it should drop, to tell its use (INJECT_FLUSH_SKIP) */
-	TLB_SETTLE,  /* nothing runs in the address space: its stale uses were legal */
+	TLB_SETTLE, /* nothing runs in the address space: its stale uses were legal */
 };
 
 /* tlb_flush(): of [va, va + size) in one address space, or of them all; size UINT64_MAX: of
@@ -486,7 +505,8 @@ void irq_write(struct tile *t, uint32_t offset, uint32_t value);
 
 /* BAR0, trapped; every length and alignment is handled */
 void regs_bar_read(struct sim *sim, uint64_t offset, void *data, uint32_t len);
-void regs_bar_write(struct sim *sim, uint64_t offset, const void *data, uint32_t len);
+void regs_bar_write(struct sim *sim, uint64_t offset, const void *data,
+		    uint32_t len);
 uint32_t regs_read(struct tile *t, uint32_t offset);
 void regs_write(struct tile *t, uint32_t offset, uint32_t value);
 /* Power-on values */
@@ -534,14 +554,17 @@ void guc_init(struct tile *t);
 void guc_reset(struct tile *t);
 void guc_doorbell(struct tile *t);
 /* guc_event(): an unsolicited message to the driver: action and n dwords of payload */
-void guc_event(struct tile *t, uint16_t action, unsigned int n, const uint32_t *payload);
+void guc_event(struct tile *t, uint16_t action, unsigned int n,
+	       const uint32_t *payload);
 /* guc_receive(): a message out of the ring: fence, and n dwords from the HXG header on */
-void guc_receive(struct tile *t, uint16_t fence, const uint32_t *dw, unsigned int n);
+void guc_receive(struct tile *t, uint16_t fence, const uint32_t *dw,
+		 unsigned int n);
 
 void ctb_enable(struct tile *t, bool enable);
 /* ctb_drain(): receives all that is in the ring */
 void ctb_drain(struct tile *t);
-void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw, unsigned int n);
+void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw,
+	      unsigned int n);
 
 /* fw.c: the upload of the firmware.  Of its registers, by offset */
 void fw_write(struct tile *t, uint32_t offset, uint32_t value);
@@ -661,9 +684,9 @@ struct engine {
 	unsigned int logical;
 	struct lrc *current;
 	struct tlb tlb;
-	bool preempt;	     /* current is to yield at its next arbitration point */
+	bool preempt; /* current is to yield at its next arbitration point */
 	uint64_t slice_start; /* when current came on */
-	uint64_t busy_until; /* of a copy that takes time (--latency copy=) */
+	uint64_t busy_until;  /* of a copy that takes time (--latency copy=) */
 	unsigned int preempt_slices; /* that it had since */
 	struct timer preempt_timer;
 };
@@ -683,9 +706,9 @@ void sched_free(struct tile *t);
 /* sched_reset(): forgets every context, at once and without a message */
 void sched_reset(struct tile *t);
 /* sched_register(): lrcs holds width descriptors; 0 or -1 (bad arguments, noted) */
-int sched_register(struct tile *t, uint32_t id, uint32_t guc_class, uint32_t mask,
-		   unsigned int width, const uint64_t *lrcs, uint64_t wq_desc,
-		   uint64_t wq_base, uint32_t wq_size);
+int sched_register(struct tile *t, uint32_t id, uint32_t guc_class,
+		   uint32_t mask, unsigned int width, const uint64_t *lrcs,
+		   uint64_t wq_desc, uint64_t wq_base, uint32_t wq_size);
 int sched_policy(struct tile *t, uint32_t id, uint32_t key, uint32_t value);
 int sched_mode_set(struct tile *t, uint32_t id, bool enable);
 int sched_submit(struct tile *t, uint32_t id);
@@ -703,13 +726,13 @@ uint64_t clock_ticks(void);
 /* --- cs.c, blt.c: the command streamer ---------------------------------------------------------------------- */
 
 enum cs_stop {
-	CS_BUDGET,  /* the slice is used up */
-	CS_EMPTY,   /* the ring is empty */
-	CS_YIELD,   /* e->preempt is set, and this is an arbitration point */
-	CS_WAIT,    /* a semaphore is not met: give others a turn */
-	CS_FAULT,   /* l->fault */
-	CS_HANG,    /* unknown or wrong command, l->hung */
-	CS_STALL,   /* e->busy_until is in the future */
+	CS_BUDGET, /* the slice is used up */
+	CS_EMPTY,  /* the ring is empty */
+	CS_YIELD,  /* e->preempt is set, and this is an arbitration point */
+	CS_WAIT,   /* a semaphore is not met: give others a turn */
+	CS_FAULT,  /* l->fault */
+	CS_HANG,   /* unknown or wrong command, l->hung */
+	CS_STALL,  /* e->busy_until is in the future */
 };
 
 /**
@@ -726,7 +749,8 @@ enum cs_stop cs_run(struct engine *e, struct lrc *l, unsigned int budget);
  * l may be NULL: no context is on the engine.
  */
 uint32_t cs_reg_read(struct engine *e, struct lrc *l, uint32_t offset);
-void cs_reg_write(struct engine *e, struct lrc *l, uint32_t offset, uint32_t value);
+void cs_reg_write(struct engine *e, struct lrc *l, uint32_t offset,
+		  uint32_t value);
 
 /* cs_report(): hands the number of each command to stats_set() */
 void cs_report(void);
@@ -734,12 +758,13 @@ void cs_report(void);
 /* blt_execute(): a command of the blitter.  1 done, 0 the budget is used up (l->progress
  * says how far it is), -1 fault (l->fault), -2 no such command, or it makes no sense
  */
-int blt_execute(struct engine *e, struct lrc *l, const uint32_t *dw, unsigned int n,
-		unsigned int *budget);
+int blt_execute(struct engine *e, struct lrc *l, const uint32_t *dw,
+		unsigned int n, unsigned int *budget);
 
 /* --- reset.c --------------------------------------------------------------------------------------------------- */
 
-void reset_power_on(struct sim *sim); /* FLR, the driver's FLR, reset of the machine */
+/* FLR, the driver's FLR, reset of the machine */
+void reset_power_on(struct sim *sim);
 void reset_gdrst(struct tile *t, uint32_t domains);
 
 /* --- the device --------------------------------------------------------------------------------------------------- */
