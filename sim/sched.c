@@ -219,6 +219,14 @@ static void stop(struct lrc *l, enum lrc_state state)
 		set_state(l, state);
 }
 
+static void stop_all(struct ctx *c, enum lrc_state state)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->width; i++)
+		stop(&c->lrc[i], state);
+}
+
 /* --- the end of a context --- */
 
 static void settle(struct ctx *c)
@@ -250,17 +258,13 @@ static void check_disabled(struct ctx *c)
 	for (i = 0; i < c->width; i++)
 		if (c->lrc[i].state == LRC_RUNNING)
 			return;
-	for (i = 0; i < c->width; i++)
-		stop(&c->lrc[i], LRC_OFF);
+	stop_all(c, LRC_OFF);
 	disabled(c);
 }
 
 static void die(struct ctx *c, uint16_t event)
 {
-	unsigned int i;
-
-	for (i = 0; i < c->width; i++)
-		stop(&c->lrc[i], LRC_DEAD);
+	stop_all(c, LRC_DEAD);
 	if (!c->dead)
 		guc_event(c->tile, event, 1, &c->id);
 	c->dead = true;
@@ -449,16 +453,19 @@ int sched_register(struct tile *t, uint32_t id, uint32_t guc_class,
 	struct ctx *c;
 	unsigned int i;
 
-	if (id >= MAX_CTX || t->sched.ctx[id] || class < 0 ||
-	    !(mask & present(t, class)))
+	if (id >= MAX_CTX || t->sched.ctx[id] || class < 0)
 		return -1;
+	/* Each LRC has to have an engine, or would wait for ever */
+	for (i = 0; i < width; i++)
+		if (!(mask << i & present(t, class)))
+			return -1;
 	c = calloc(1, sizeof(*c) + width * sizeof(c->lrc[0]));
 	if (!c)
 		abort();
 	c->tile = t;
 	c->id = id;
 	c->class = class;
-	c->mask = mask & present(t, class);
+	c->mask = mask;
 	c->width = width;
 	c->priority = NR_PRIORITIES - 1;
 	c->quantum_ns = MIN_PREEMPT_NS;
@@ -636,10 +643,7 @@ int sched_submit(struct tile *t, uint32_t id)
 
 static void release(struct ctx *c)
 {
-	unsigned int i;
-
-	for (i = 0; i < c->width; i++)
-		stop(&c->lrc[i], LRC_OFF);
+	stop_all(c, LRC_OFF);
 	c->tile->sched.ctx[c->id] = NULL;
 	free(c);
 }
@@ -650,6 +654,10 @@ int sched_deregister(struct tile *t, uint32_t id)
 
 	if (!c)
 		return -1;
+	if (c->disabling) {
+		stop_all(c, LRC_OFF);
+		disabled(c);
+	}
 	settle(c);
 	release(c);
 	guc_event(t, 0x4600, 1, &id);
@@ -683,6 +691,16 @@ static int64_t stalled(const struct engine *e)
 	return e->busy_until > now ? e->busy_until - now : 0;
 }
 
+/* hung(): nothing to do but to see, when its turn is over, whether somebody waits for it */
+static int64_t hung(struct engine *e)
+{
+	uint64_t turn = e->current->ctx->quantum_ns;
+	uint64_t used = now_ns() - e->slice_start;
+
+	contend(e);
+	return turn > used ? (int64_t)(turn - used) : -1;
+}
+
 /* after_slice(): returns how long the engine has nothing to do, as sched_run() does */
 static int64_t after_slice(struct engine *e, struct lrc *l, enum cs_stop why)
 {
@@ -708,8 +726,7 @@ static int64_t after_slice(struct engine *e, struct lrc *l, enum cs_stop why)
 		faulted(e, l);
 		return 0;
 	case CS_HANG:
-		contend(e);
-		return -1;
+		return hung(e);
 	case CS_STALL:
 		return stalled(e);
 	}
@@ -718,8 +735,9 @@ static int64_t after_slice(struct engine *e, struct lrc *l, enum cs_stop why)
 
 static int64_t run_engine(struct engine *e)
 {
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(), commands;
 	struct lrc *l = e->current;
+	enum cs_stop why;
 
 	if (!l) {
 		l = next_for(e, NR_PRIORITIES);
@@ -735,11 +753,13 @@ static int64_t run_engine(struct engine *e)
 	}
 	if (e->busy_until > now)
 		return stalled(e);
-	if (l->hung) {
-		contend(e);
-		return -1;
-	}
-	return after_slice(e, l, cs_run(e, l, SLICE_BUDGET));
+	if (l->hung)
+		return hung(e);
+	commands = stats.commands;
+	why = cs_run(e, l, SLICE_BUDGET);
+	if (stats.commands != commands)
+		l->replays = 0; /* what faulted last is done */
+	return after_slice(e, l, why);
 }
 
 int64_t sched_run(struct sim *sim)
