@@ -201,8 +201,8 @@ static inline uint32_t channel_next(struct channel *c)
 	return dw;
 }
 
-/* channel_receive(): GuC's next message: how many dwords from the HXG header on, 0: there is
- * none; dw holds MAX_HXG
+/* channel_receive(): GuC's next message: how many dwords from the HXG header on, 0: there
+ * is none; dw holds MAX_HXG
  */
 static inline unsigned int channel_receive(struct channel *c, uint32_t *dw,
 					   uint16_t *fence)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A clock that stands still unless the test moves it: what now_ns() reads.  In one file of a
- * program only.
+ * A clock that stands still unless the test moves it: what now_ns() reads.  For one file
+ * of a program only.
  */
 #ifndef XESIM_TESTS_CLOCK_H
 #define XESIM_TESTS_CLOCK_H

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzzes the firmware: messages in the H2G ring and the mailbox, and all that it reads of what
- * they name: rings, images of contexts, work queues, batches, page tables.  The input is a sequence
- * of operations, each a byte and what it takes.  What comes out of the G2H ring is checked.
+ * Fuzzes the firmware: messages in the H2G ring and the mailbox, and all that it reads of
+ * what they name: rings, images of contexts, work queues, batches, page tables.  The input
+ * is a sequence of operations, each a byte and what it takes.  What comes out of the G2H
+ * ring is checked.
  */
 #define _GNU_SOURCE
 #include <assert.h>

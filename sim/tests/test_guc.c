@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The firmware as the driver sees it: upload, mailbox, rings, TLB invalidation, power control. */
+/* The firmware as the driver sees it: upload, mailbox, rings, invalidations, power. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,6 +71,14 @@ static void expect_nothing(struct channel *c)
 	uint16_t fence;
 
 	assert_int_equal(channel_receive(c, dw, &fence), 0);
+}
+
+/* event(): one that says n, of 3 or of 4 dwords */
+static void event(struct channel *c, uint32_t n)
+{
+	uint32_t payload[] = { n, ~n };
+
+	guc_event(c->t, n & 1 ? 0x1002 : 0x7001, 1 + (n & 1), payload);
 }
 
 static void inject_rule(const char *rule)
@@ -230,7 +238,38 @@ static void nothing_is_answered_without_firmware(void **state)
 	expect_reply(c, SUCCESS(0));
 }
 
+static void reset_forgets_what_was_configured(void **state)
+{
+	struct channel *c = *state;
+
+	fast(c, SLPC, 6 << 8 | 2, 7, 1200);
+	stats.h2g = 0;
+	regs_write(c->t, MAILBOX, UNKNOWN);
+	reset_guc(c);
+	assert_int_equal(channel_load(c), 0x8000f0ec);
+	/* Neither the request in the mailbox nor the ring is there any more */
+	request(c, ACCEPTED, 0);
+	assert_int_equal(regs_read(c->t, MAILBOX), UNKNOWN);
+	assert_int_equal(stats.h2g, 0);
+	assert_int_equal(channel_mailbox(c, 0x4509, 1, 0, 0), FAILURE(0x60));
+	assert_int_equal(channel_configure(c), 0);
+	assert_int_equal(channel_enable(c), 0);
+	fast(c, SLPC, 5 << 8 | 2, DATA_GGTT, 0);
+	assert_int_equal(ggtt_read32(c->t, DATA_GGTT + 132), 144 | 24 << 8);
+}
+
 /* --- mailbox --- */
+
+static void mailbox_is_empty_at_first(void **state)
+{
+	struct channel *c = *state;
+
+	reset_power_on(&c->f->sim);
+	channel_load(c);
+	regs_write(c->t, DOORBELL, 1);
+	assert_int_equal(regs_read(c->t, MAILBOX), 0);
+	assert_int_equal(stats.h2g, 0);
+}
 
 static void mailbox_self_config(void **state)
 {
@@ -306,8 +345,11 @@ static void mailbox_turns_rings_on_and_off(void **state)
 
 	assert_int_equal(channel_mailbox(c, 0x4509, 0, 0, 0), SUCCESS(0));
 	request(c, ACCEPTED, 0);
+	event(c, 0);
 	expect_nothing(c);
 	assert_int_equal(stats.h2g, 1);
+	assert_int_equal(stats.g2h, 0);
+	assert_int_equal(timers_next(), -1);
 	assert_int_equal(channel_enable(c), 0);
 	request(c, ACCEPTED, 0);
 	expect_reply(c, SUCCESS(0));
@@ -455,8 +497,8 @@ static void many_messages_at_once(void **state)
 		expect(c, i + c->fence - 99, &ok, 1);
 }
 
-/* Lengths of all kinds, wrapped as the driver does it or in the middle; the end of the ring comes
- * to be everywhere in a message
+/* Lengths of all kinds, wrapped as the driver does it or in the middle; the end of the
+ * ring comes to be everywhere in a message
  */
 static void messages_wrap(void **state)
 {
@@ -515,8 +557,8 @@ static void zeros_are_skipped(void **state)
 	assert_int_equal(stats.h2g, 100);
 }
 
-/* broken(): what is in the ring makes no sense, after so many messages that do: that is told, and it
- * is ignored from then on
+/* broken(): what is in the ring makes no sense, after so many messages that do: that
+ * is told, and the ring is ignored from then on
  */
 static void broken(struct channel *c, uint32_t desc, unsigned int messages)
 {
@@ -539,7 +581,7 @@ static void broken(struct channel *c, uint32_t desc, unsigned int messages)
 
 static void tail_outside_of_the_ring(void **state)
 {
-	static const uint32_t tails[] = { H2G_DWORDS, H2G_DWORDS + 1, ~0u,
+	static const uint32_t tails[] = { ~0u, H2G_DWORDS, H2G_DWORDS + 1,
 					  1u << 31 };
 	struct channel *c = *state;
 	unsigned int i;
@@ -661,14 +703,6 @@ static void retry(void)
 	timers_run();
 }
 
-/* event(): one that says n, of 3 or of 4 dwords */
-static void event(struct channel *c, uint32_t n)
-{
-	uint32_t payload[] = { n, ~n };
-
-	guc_event(c->t, n & 1 ? 0x1002 : 0x7001, 1 + (n & 1), payload);
-}
-
 static void expect_number(struct channel *c, uint32_t n)
 {
 	if (n & 1)
@@ -697,6 +731,7 @@ static void full_ring_loses_nothing(void **state)
 	assert_int_equal(stats.lost_messages, 0);
 	assert_int_equal(stats.g2h, 20000);
 	assert_int_equal(c->t->guc.backlog_len, 0);
+	assert_int_equal(timers_next(), -1);
 	expect_nothing(c);
 }
 
@@ -1130,6 +1165,8 @@ int main(void)
 		TEST(upload_starts_by_a_masked_bit),
 		TEST(wopcm_registers_are_locked),
 		TEST(nothing_is_answered_without_firmware),
+		TEST(reset_forgets_what_was_configured),
+		TEST(mailbox_is_empty_at_first),
 		TEST(mailbox_self_config),
 		TEST(mailbox_hwconfig),
 		TEST(mailbox_unknown_action),

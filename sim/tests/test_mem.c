@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory as the device sees it: guest memory, global GTT, page tables, and accesses by them. */
+/* Memory as the device sees it: guest memory, global GTT, page tables, and accesses. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -165,9 +166,14 @@ static void dma_unmaps_what_was_mapped(void **state)
 {
 	struct memory *t = *state;
 	uint64_t len, generation;
+	uint8_t *p;
 
+	generation = t->m->generation;
 	assert_int_equal(dma(t, BUS, 2 * PAGE), 0);
+	assert_true(t->m->generation > generation);
 	assert_int_equal(dma(t, BUS + 2 * PAGE, PAGE), 0);
+	p = at(t, BUS, false, &len);
+	assert_int_equal(msync(p, PAGE, MS_ASYNC), 0);
 	generation = t->m->generation;
 	assert_int_equal(mem_dma_unmap(t->m, BUS, PAGE), -ENOENT);
 	assert_int_equal(mem_dma_unmap(t->m, BUS, 3 * PAGE), -ENOENT);
@@ -175,6 +181,8 @@ static void dma_unmaps_what_was_mapped(void **state)
 	assert_int_equal(mem_dma_unmap(t->m, BUS + 9 * PAGE, PAGE), -ENOENT);
 	assert_int_equal(t->m->generation, generation);
 	assert_int_equal(mem_dma_unmap(t->m, BUS, 2 * PAGE), 0);
+	assert_int_equal(msync(p, PAGE, MS_ASYNC), -1);
+	assert_int_equal(errno, ENOMEM);
 	assert_true(t->m->generation > generation);
 	assert_int_equal(mem_dma_unmap(t->m, BUS, 2 * PAGE), -ENOENT);
 	assert_null(at(t, BUS, false, &len));
@@ -339,10 +347,54 @@ static void vram_has_an_end(void **state)
 	assert_null(mem_phys(t->m, UINT64_MAX, true, false, &len));
 }
 
+static unsigned int open_files(void)
+{
+	unsigned int fd, n = 0;
+
+	for (fd = 0; fd < 100; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Devices with VRAM of any size, and more than one tile */
+static void memory_of_a_device(void **state)
+{
+	static const uint64_t sizes_of[][2] = {
+		{ MIB(256), GIB(1) },
+		{ GIB(1), GIB(1) },
+		{ MIB(1025), GIB(2) },
+		{ GIB(3), GIB(4) },
+	};
+	struct profile p = *profile_find("bmg");
+	unsigned int i, files = open_files();
+	uint8_t *vram, *gsm;
+
+	(void)state;
+	p.tiles = 2;
+	for (i = 0; i < ARRAY_SIZE(sizes_of); i++) {
+		struct sim sim = { .opt.profile = &p,
+				   .opt.vram = sizes_of[i][0] };
+
+		assert_int_equal(sim_init(&sim), 0);
+		vram = sim.mem.vram;
+		gsm = (uint8_t *)sim.tile[0].gsm;
+		assert_int_equal(sim.mem.tile_size, sizes_of[i][1]);
+		assert_int_equal(sim.mem.vram_size, 2 * sizes_of[i][1]);
+		vram[sim.mem.vram_size - 1] = 1;
+		assert_ptr_equal(sim.tile[1].gsm, gsm + TILE_WINDOW);
+		gsm[TILE_WINDOW + GSM_SIZE - 1] = 1;
+		assert_true(open_files() > files);
+		sim_free(&sim);
+		assert_int_equal(msync(vram, PAGE, MS_ASYNC), -1);
+		assert_int_equal(msync(gsm, PAGE, MS_ASYNC), -1);
+		assert_int_equal(open_files(), files);
+	}
+}
+
 /* --- the global GTT --- */
 
-/* ggtt_setup(): pages of VRAM and of guest memory in turns, in no order; where[] is their host
- * address
+/* ggtt_setup(): pages of VRAM and of guest memory in turns, in no order; where[] is
+ * their host address
  */
 static void ggtt_setup(struct memory *t, uint8_t **where)
 {
@@ -421,6 +473,8 @@ static void ggtt_entries_that_lead_nowhere(void **state)
 	nothing_at(tile, GGTT_TEST);
 	*pte = PTE_ADDR | 1;
 	nothing_at(tile, GGTT_TEST);
+	/* VRAM may be what follows in the host */
+	*(uint64_t *)fixture_vram(t->f, 0) = MIB(64) | 3;
 	nothing_at(tile, GIB(4));
 	nothing_at(tile, UINT64_MAX & ~3ull);
 	*pte = MIB(64) | 3 | PTE_PAT | 1ull << 52;
@@ -930,6 +984,10 @@ static void access_stops_before_a_fault(void **state)
 	assert_int_equal(fault->type, FAULT_NOT_PRESENT);
 	assert_int_equal(fault->level, 0);
 	assert_false(fault->fatal);
+	assert_int_equal(
+		as_read(t->f->e, t->f->l, true, VA + PAGE - 16, data, 17), -1);
+	assert_int_equal(fault->va, VA + PAGE);
+	assert_int_equal(fault->access, ACC_READ);
 	assert_null(ptr(t, VA + GIB(600) + 0x123, ACC_ATOMIC, &len));
 	assert_int_equal(fault->va, VA + GIB(600));
 	assert_int_equal(fault->access, ACC_ATOMIC);
@@ -1190,7 +1248,7 @@ static void check_access(struct memory *t, const struct page *page)
 		assert_int_equal(*host, backing(t, p)[offset % PAGE]);
 }
 
-/* check_copy(): what is written is read again, unless something else is at the same place */
+/* check_copy(): what is written is read again, unless pages are at the same place */
 static void check_copy(struct memory *t, const struct page *page)
 {
 	uint64_t offset = random_below((SPACE_PAGES - 8) * PAGE);
@@ -1253,6 +1311,7 @@ int main(void)
 		TEST(dma_unaligned),
 		TEST(dma_random),
 		TEST(vram_has_an_end),
+		TEST(memory_of_a_device),
 		TEST(ggtt_crosses_pages),
 		TEST(ggtt_pointer_ends_with_the_page),
 		TEST(ggtt_entries_that_lead_nowhere),

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -81,6 +82,7 @@
 #define DWORDS(...)                                                            \
 	((uint32_t[]){ __VA_ARGS__ }),                                         \
 		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
+#define DWORDS_OF(...) ((uint32_t[]){ __VA_ARGS__ })
 #define fast(c, action, ...)                                                   \
 	channel_send(c, HXG(TYPE_FAST, action), DWORDS(__VA_ARGS__))
 #define ring(c, n, ...) put_ring(c, n, DWORDS(__VA_ARGS__))
@@ -469,6 +471,49 @@ static void head_moved_while_disabled(void **state)
 	assert_int_equal(id_on(c, "bcs0"), 0);
 }
 
+/* And with arbitration on */
+static void head_moved_while_idle(void **state)
+{
+	struct channel *c = *state;
+
+	create(c, 1, COPY, 1);
+	ring(c, 1, ARB_ON_OFF, 0);
+	submit(c, 1);
+	run(c, MS);
+	assert_int_equal(image(c, 1, HEAD), 8);
+	ring(c, 1, 0, 0);
+	set_image(c, 1, HEAD, 16);
+	batch(c, 1, ENDLESS(1));
+	submit(c, 1);
+	run(c, MS);
+	fast(c, MODE_SET, 1, 0);
+	run(c, STEP);
+	expect_event(c, MODE_DONE, 1, 0);
+}
+
+/* As in address spaces whose page tables change while nothing runs: no flush is asked for */
+static void enabling_drops_translations(void **state)
+{
+	struct channel *c = *state;
+
+	create(c, 1, COPY, 1);
+	batch(c, 1, ENDLESS(1));
+	submit(c, 1);
+	run(c, MS);
+	/* A use of what has changed, that was legal as the context then ends */
+	fixture_map(c->f, DATA(1), fixture_alloc(c->f, PAGE), PTE_ALL);
+	run(c, MS);
+	assert_int_equal(data(c, 1), 0);
+	assert_true(stats.stale_pending);
+	fast(c, MODE_SET, 1, 0);
+	run(c, 5000 * MS);
+	expect_event(c, MODE_DONE, 1, 0);
+	fast(c, MODE_SET, 1, 1);
+	run(c, MS);
+	assert_true(data(c, 1) > 0);
+	assert_int_equal(stats.stale_unflushed, 0);
+}
+
 static void bad_numbers_are_refused(void **state)
 {
 	struct channel *c = *state;
@@ -727,6 +772,28 @@ static void without_a_timeout_there_is_no_reset(void **state)
 	fixture_write32(c->f, BATCH(1), ARB_CHECK);
 	run(c, 2 * MS);
 	assert_int_equal(data(c, 2), 1);
+}
+
+/* What one context was given is not over for the next one */
+static void timeout_is_of_one_context(void **state)
+{
+	struct channel *c = *state;
+
+	create(c, 1, COPY, 1);
+	policy(c, 1, PREEMPT_TIMEOUT, 5000);
+	policy(c, 1, QUANTUM, 1);
+	batch(c, 1, ENDLESS(1));
+	create(c, 2, COPY, 1);
+	policy(c, 2, QUANTUM, 1);
+	batch(c, 2, STUBBORN(2));
+	submit(c, 1);
+	run(c, STEP);
+	submit(c, 2);
+	run(c, 100 * MS);
+	assert_int_equal(id_on(c, "bcs0"), 2);
+	assert_true(engine(c, "bcs0")->preempt);
+	assert_int_equal(stats.engine_resets, 0);
+	expect_nothing(c);
 }
 
 /* Where the program itself does not come to run, it is not the context's fault */
@@ -1133,16 +1200,20 @@ static void fault(struct channel *c, uint32_t *report, uint32_t class,
 #define READ_ONLY_ATOMIC (2 | 1 << 2)
 #define NO_ATOMIC (2 | 2 << 2)
 
+static uint32_t tag_of(const uint32_t *report)
+{
+	return report[0] >> 28 | (report[1] & 0xfff) << 4;
+}
+
 /* respond(): as the driver makes it out of the report: sheet 8.2 */
 static void respond(struct channel *c, const uint32_t *report, bool failed)
 {
-	uint32_t tag = report[0] >> 28 | (report[1] & 0xfff) << 4;
 	uint32_t instance = report[0] >> 19 & 0x3f;
 	uint32_t class = report[0] >> 25 & 7;
 
 	fast(c, FAULT_RESPONSE,
 	     1 | (uint32_t)failed << 1 | 1 << 10 | (report[1] & ~0xfffu),
-	     instance << 7 | class << 13 | tag << 16);
+	     instance << 7 | class << 13 | tag_of(report) << 16);
 }
 
 static void map_hole(struct channel *c, uint64_t flags)
@@ -1244,6 +1315,8 @@ static void fault_keeps_nobody_off_the_engine(void **state)
 	submit(c, 3);
 	run(c, MS);
 	assert_int_equal(data(c, 3), 3);
+	fast(c, MODE_SET, 3, 0);
+	expect_event(c, MODE_DONE, 3, 0);
 	/* Answered in another order */
 	map_hole(c, PTE_ALL);
 	respond(c, report[2], false);
@@ -1331,6 +1404,94 @@ static void unknown_tags_are_ignored(void **state)
 	respond(c, report, false);
 	run(c, MS);
 	assert_int_equal(data(c, 1), 2);
+}
+
+static void fault_while_it_is_being_disabled(void **state)
+{
+	struct channel *c = *state;
+	uint32_t report[4];
+	unsigned int i;
+
+	create(c, 1, COPY, 1);
+	for (i = 0; i < 20; i++)
+		fixture_write(c->f, BATCH(1) + 28 * i, DWORDS_OF(WORK), 28);
+	fixture_write(c->f, BATCH(1) + 28 * i,
+		      DWORDS_OF(STORE(HOLE, 1), STORE(DATA(1), 1), BATCH_END),
+		      36);
+	ring(c, 1, BB_START(BATCH(1)), 0);
+	submit(c, 1);
+	once(c);
+	fast(c, MODE_SET, 1, 0);
+	expect_nothing(c);
+	fault(c, report, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE);
+	expect_event(c, MODE_DONE, 1, 0);
+	map_hole(c, PTE_ALL);
+	respond(c, report, false);
+	run(c, 10 * MS);
+	assert_int_equal(data(c, 1), 0);
+	expect_nothing(c);
+}
+
+static void faults_that_wait_have_tags_of_their_own(void **state)
+{
+	struct channel *c = *state;
+	uint32_t report[3][4];
+
+	put_fault(c, 1, report[0]);
+	c->t->sched.next_tag = 65535;
+	put_fault(c, 2, report[1]);
+	put_fault(c, 3, report[2]);
+	assert_int_equal(tag_of(report[0]), 0);
+	assert_int_equal(tag_of(report[1]), 65535);
+	assert_int_equal(tag_of(report[2]), 1);
+}
+
+static void inject_rule(const char *rule)
+{
+	char path[] = "/tmp/test_sched.XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, rule, strlen(rule)), strlen(rule));
+	close(fd);
+	assert_int_equal(inject_load(path, 1), 0);
+	unlink(path);
+}
+
+static void fault_lost_by_injection(void **state)
+{
+	struct channel *c = *state;
+
+	inject_rule("fault-drop count=1\n");
+	create(c, 1, COPY, 1);
+	batch(c, 1, STORE(HOLE, 1), STORE(DATA(1), 1), BATCH_END);
+	submit(c, 1);
+	run(c, 10 * MS);
+	inject_rule("");
+	expect_nothing(c);
+	assert_int_equal(stats.injected, 1);
+	assert_int_equal(stats.faults, 0);
+	fast(c, MODE_SET, 1, 0);
+	expect_event(c, MODE_DONE, 1, 0);
+}
+
+static void error_by_injection(void **state)
+{
+	struct channel *c = *state;
+
+	create(c, 1, COPY, 1);
+	create(c, 2, COPY, 1);
+	batch(c, 1, STORE(DATA(1), 1), BATCH_END);
+	batch(c, 2, STORE(DATA(2), 1), BATCH_END);
+	inject_rule("cat-error count=1\n");
+	submit(c, 1);
+	submit(c, 2);
+	run(c, MS);
+	inject_rule("");
+	expect_event(c, CAT_ERROR, 1);
+	expect_nothing(c);
+	assert_int_equal(data(c, 1), 0);
+	assert_int_equal(data(c, 2), 1);
 }
 
 static void report_may_take_its_time(void **state)
@@ -1605,9 +1766,8 @@ static void timestamp_has_two_halves(void **state)
 static void timestamp_of_older_platforms(void **state)
 {
 	struct channel *c = *state;
-	static struct profile p; /* outlives the device */
+	struct profile p = *c->f->sim.prof;
 
-	p = *c->f->sim.prof;
 	p.wide_timestamp = false;
 	c->f->sim.prof = &p;
 	create(c, 1, COPY, 1);
@@ -1691,6 +1851,8 @@ int main(void)
 		TEST(deregistered_while_it_is_being_disabled),
 		TEST(deregistered_while_it_runs),
 		TEST(head_moved_while_disabled),
+		TEST(head_moved_while_idle),
+		TEST(enabling_drops_translations),
 		TEST(bad_numbers_are_refused),
 		TEST(bad_policies_are_refused),
 		TEST(endless_contexts_share_an_engine),
@@ -1703,6 +1865,7 @@ int main(void)
 		TEST(stubborn_context_is_disabled_by_a_reset),
 		TEST(context_without_arbitration),
 		TEST(without_a_timeout_there_is_no_reset),
+		TEST(timeout_is_of_one_context),
 		TEST(context_that_had_no_chance_to_yield),
 		TEST(reset_is_of_one_engine),
 		TEST(unknown_command_hangs_its_engine_only),
@@ -1723,6 +1886,10 @@ int main(void)
 		TEST(fault_that_is_not_served_ends_the_context),
 		TEST(disabled_context_needs_no_answer),
 		TEST(unknown_tags_are_ignored),
+		TEST(fault_while_it_is_being_disabled),
+		TEST(faults_that_wait_have_tags_of_their_own),
+		TEST(fault_lost_by_injection),
+		TEST(error_by_injection),
 		TEST(report_may_take_its_time),
 		TEST(one_error_of_a_parallel_context),
 		TEST(address_that_leads_nowhere_ends_the_context),
