@@ -1032,9 +1032,10 @@ static void access_checks_what_is_allowed(void **state)
 static void access_of_platforms_without_strict_atomics(void **state)
 {
 	struct memory *t = *state;
-	struct profile p = *t->f->sim.prof;
+	static struct profile p; /* is needed until the device is gone */
 	uint64_t len = 8;
 
+	p = *t->f->sim.prof;
 	fixture_map(t->f, VA, MIB(64), PTE_PRESENT | PTE_RW | PTE_DM);
 	p.strict_atomics = false;
 	t->f->sim.prof = &p;

@@ -1766,8 +1766,9 @@ static void timestamp_has_two_halves(void **state)
 static void timestamp_of_older_platforms(void **state)
 {
 	struct channel *c = *state;
-	struct profile p = *c->f->sim.prof;
+	static struct profile p; /* is needed until the device is gone */
 
+	p = *c->f->sim.prof;
 	p.wide_timestamp = false;
 	c->f->sim.prof = &p;
 	create(c, 1, COPY, 1);
