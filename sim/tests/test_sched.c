@@ -38,6 +38,7 @@
 #define PRIORITY 0x2003
 
 /* Engine classes as GuC has them */
+#define RENDER 0
 #define COPY 3
 #define COMPUTE 4
 
@@ -69,6 +70,7 @@
 #define STORE_GGTT(va, v) MI(0x20, 4) | BIT(22), va, 0, v
 #define INCREMENT(va) MI(0x2f, 3) | 5 << 8, ADDR(va)
 #define END_UNLESS_BELOW(va, v) MI(0x36, 4) | BIT(21) | 2 << 12, v, ADDR(va)
+#define WAIT_FOR(va, v) MI(0x1c, 4) | BIT(15) | 4 << 12, v, ADDR(va)
 #define FILL(va, n, v) 0x56c00005, (n)-1, 0, 0, ADDR(va), (v) << 24
 /* So that a slice is over after a few turns; on copy engines only */
 #define WORK FILL(NULLS, KIB(64), 0)
@@ -82,7 +84,6 @@
 #define DWORDS(...)                                                            \
 	((uint32_t[]){ __VA_ARGS__ }),                                         \
 		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
-#define DWORDS_OF(...) ((uint32_t[]){ __VA_ARGS__ })
 #define fast(c, action, ...)                                                   \
 	channel_send(c, HXG(TYPE_FAST, action), DWORDS(__VA_ARGS__))
 #define ring(c, n, ...) put_ring(c, n, DWORDS(__VA_ARGS__))
@@ -218,6 +219,12 @@ static uint32_t id_on(struct channel *c, const char *name)
 	struct lrc *l = engine(c, name)->current;
 
 	return l ? l->ctx->id : 0;
+}
+
+/* 19.2 MHz */
+static uint64_t ticks(uint64_t ns)
+{
+	return ns * 12 / 625;
 }
 
 /* --- the loop of the program --- */
@@ -387,6 +394,64 @@ static void disabling_stops_at_an_arbitration_point(void **state)
 	assert_int_equal(stats.batches, 1);
 	assert_int_equal(stats.preemptions, 0);
 	expect_nothing(c);
+}
+
+/* put_long(): a batch that yields nowhere, and needs more than a slice; it runs */
+static void put_long(struct channel *c, uint64_t va)
+{
+	const uint32_t work[] = { WORK };
+	const uint32_t end[] = { STORE(va, 1), STORE(DATA(1), 1), BATCH_END };
+	unsigned int i;
+
+	create(c, 1, COPY, 1);
+	for (i = 0; i < 20; i++)
+		fixture_write(c->f, BATCH(1) + i * sizeof(work), work,
+			      sizeof(work));
+	fixture_write(c->f, BATCH(1) + i * sizeof(work), end, sizeof(end));
+	ring(c, 1, BB_START(BATCH(1)), 0);
+	submit(c, 1);
+	once(c);
+	assert_int_equal(id_on(c, "bcs0"), 1);
+}
+
+static void context_that_comes_to_its_end_is_disabled(void **state)
+{
+	struct channel *c = *state;
+
+	put_long(c, DATA(1) + 4);
+	fast(c, MODE_SET, 1, 0);
+	expect_nothing(c);
+	refused(c, MODE_SET, 1, 1);
+	run(c, 10 * MS);
+	expect_event(c, MODE_DONE, 1, 0);
+	expect_nothing(c);
+	assert_int_equal(data(c, 1), 1);
+	assert_int_equal(stats.engine_resets, 0);
+}
+
+/* What is asked for while it runs does not put it on another engine as well */
+static void requests_while_it_runs(void **state)
+{
+	struct channel *c = *state;
+	unsigned int i;
+
+	create(c, 1, COPY, 3);
+	batch(c, 1, ENDLESS(1));
+	submit(c, 1);
+	run(c, MS);
+	fast(c, MODE_SET, 1, 1);
+	expect_event(c, MODE_DONE, 1, 1);
+	for (i = 0; i < NR_PRIORITIES; i++) {
+		policy(c, 1, PRIORITY, i);
+		submit(c, 1);
+		run(c, MS);
+		assert_int_equal(id_on(c, "bcs0"), 1);
+		assert_int_equal(id_on(c, "bcs8"), 0);
+	}
+	fast(c, MODE_SET, 1, 0);
+	run(c, STEP);
+	expect_event(c, MODE_DONE, 1, 0);
+	assert_int_equal(stats.context_switches, 1);
 }
 
 static void every_request_is_answered(void **state)
@@ -680,6 +745,29 @@ static void lower_priority_waits(void **state)
 	assert_true(data(c, 2) > was);
 }
 
+/* One that waits keeps nobody else waiting, and is charged for it as long as it is there */
+static void waiting_context_shares_its_engine(void **state)
+{
+	struct channel *c = *state;
+
+	create(c, 1, COPY, 1);
+	batch(c, 1, WAIT_FOR(DATA(1), 5), STORE(DATA(1), 6), BATCH_END);
+	submit(c, 1);
+	run(c, 10 * MS);
+	assert_int_equal(id_on(c, "bcs0"), 1);
+	assert_in_range(image(c, 1, TIMESTAMP), ticks(9 * MS), ticks(10 * MS));
+	create(c, 2, COPY, 1);
+	batch(c, 2, STORE(DATA(2), 1), BATCH_END);
+	submit(c, 2);
+	run(c, 3 * MS);
+	assert_int_equal(data(c, 2), 1);
+	assert_int_equal(data(c, 1), 0);
+	fixture_write32(c->f, DATA(1), 5);
+	run(c, MS);
+	assert_int_equal(data(c, 1), 6);
+	assert_int_equal(stats.engine_resets, 0);
+}
+
 /* --- contexts that do not yield --- */
 
 static void put_stubborn(struct channel *c)
@@ -845,7 +933,7 @@ static void unknown_command_hangs_its_engine_only(void **state)
 	policy(c, 1, PREEMPT_TIMEOUT, 5000);
 	batch(c, 1, STORE(DATA(1), 1), BAD_COMMAND, STORE(DATA(1), 2));
 	create(c, 2, COPY, 2);
-	create(c, 3, COMPUTE, 1);
+	create(c, 3, RENDER, 1);
 	batch(c, 2, STORE(DATA(2), 1), BATCH_END);
 	batch(c, 3, STORE(DATA(3), 1), BATCH_END);
 	for (n = 1; n <= 3; n++)
@@ -1104,6 +1192,30 @@ static void parallel_context_is_disabled_as_one(void **state)
 	expect_nothing(c);
 }
 
+/* It goes ahead of others with both */
+static void parallel_context_has_a_priority(void **state)
+{
+	struct channel *c = *state;
+	unsigned int n;
+
+	create_parallel(c, 1, 2);
+	for (n = 3; n <= 4; n++) {
+		create(c, n, COMPUTE, 1u << (n - 3));
+		policy(c, n, QUANTUM, 1000000);
+		batch(c, n, ENDLESS_COMPUTE(n));
+		submit(c, n);
+	}
+	run(c, MS);
+	parallel_job(c, 2, 5);
+	submit(c, 1);
+	run(c, MS);
+	assert_int_equal(ggtt_read32(c->t, DATA_GGTT), 0);
+	policy(c, 1, PRIORITY, 1);
+	run(c, 5 * STEP);
+	assert_int_equal(ggtt_read32(c->t, DATA_GGTT), 5);
+	assert_int_equal(ggtt_read32(c->t, DATA_GGTT + 4), 5);
+}
+
 /* refuse_wq(): what is in the work queue; nothing runs, and it is left as it was */
 static void refuse_wq(struct channel *c, uint32_t head, uint32_t tail)
 {
@@ -1134,6 +1246,8 @@ static void broken_work_queues_are_refused(void **state)
 
 	create_parallel(c, 1, 2);
 	parallel_job(c, 2, 1);
+	/* What is behind it may look like a part of it */
+	ggtt_write32(c->t, WQ(1) + WQ_SIZE, WQ_ITEM(NOOP, 5));
 	refuse_wq(c, WQ_SIZE, 20);
 	refuse_wq(c, 0, WQ_SIZE);
 	refuse_wq(c, ~0u, ~0u);
@@ -1259,6 +1373,28 @@ static void fault_is_served(void **state)
 	expect_nothing(c);
 }
 
+static void answer_counts_once(void **state)
+{
+	struct channel *c = *state;
+	uint32_t report[4];
+
+	create(c, 1, COPY, 3);
+	batch(c, 1, INCREMENT(HOLE), ENDLESS(1));
+	submit(c, 1);
+	fault(c, report, CLASS_COPY, 0, 0, 2, HOLE);
+	map_hole(c, PTE_ALL);
+	respond(c, report, false);
+	run(c, MS);
+	respond(c, report, false);
+	run(c, MS);
+	assert_int_equal(id_on(c, "bcs0"), 1);
+	assert_int_equal(id_on(c, "bcs8"), 0);
+	respond(c, report, true);
+	run(c, MS);
+	assert_int_equal(id_on(c, "bcs0"), 1);
+	expect_nothing(c);
+}
+
 static void fault_reports_what_happened(void **state)
 {
 	struct channel *c = *state;
@@ -1347,6 +1483,12 @@ static void fault_that_is_not_served_ends_the_context(void **state)
 	assert_int_equal(stats.fault_failures, 1);
 	fast(c, MODE_SET, 1, 0);
 	expect_event(c, MODE_DONE, 1, 0);
+	/* It is not brought back to life */
+	fast(c, MODE_SET, 1, 1);
+	expect_event(c, MODE_DONE, 1, 1);
+	submit(c, 1);
+	run(c, 10 * MS);
+	assert_int_equal(data(c, 1), 1);
 	fast(c, DEREGISTER, 1);
 	expect_event(c, DEREGISTER_DONE, 1);
 	/* Who comes after is another one */
@@ -1410,17 +1552,8 @@ static void fault_while_it_is_being_disabled(void **state)
 {
 	struct channel *c = *state;
 	uint32_t report[4];
-	unsigned int i;
 
-	create(c, 1, COPY, 1);
-	for (i = 0; i < 20; i++)
-		fixture_write(c->f, BATCH(1) + 28 * i, DWORDS_OF(WORK), 28);
-	fixture_write(c->f, BATCH(1) + 28 * i,
-		      DWORDS_OF(STORE(HOLE, 1), STORE(DATA(1), 1), BATCH_END),
-		      36);
-	ring(c, 1, BB_START(BATCH(1)), 0);
-	submit(c, 1);
-	once(c);
+	put_long(c, HOLE);
 	fast(c, MODE_SET, 1, 0);
 	expect_nothing(c);
 	fault(c, report, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE);
@@ -1705,12 +1838,6 @@ static uint64_t timestamp(struct channel *c, unsigned int n)
 						<< 32;
 }
 
-/* 19.2 MHz */
-static uint64_t ticks(uint64_t ns)
-{
-	return ns * 12 / 625;
-}
-
 static void timestamp_is_run_time(void **state)
 {
 	struct channel *c = *state;
@@ -1848,6 +1975,8 @@ int main(void)
 		TEST(enabling_runs_what_is_there),
 		TEST(disabled_context_does_not_run),
 		TEST(disabling_stops_at_an_arbitration_point),
+		TEST(context_that_comes_to_its_end_is_disabled),
+		TEST(requests_while_it_runs),
 		TEST(every_request_is_answered),
 		TEST(deregistered_while_it_is_being_disabled),
 		TEST(deregistered_while_it_runs),
@@ -1862,6 +1991,7 @@ int main(void)
 		TEST(preempted_batch_goes_on_where_it_was),
 		TEST(higher_priority_preempts_at_once),
 		TEST(lower_priority_waits),
+		TEST(waiting_context_shares_its_engine),
 		TEST(stubborn_context_is_taken_off_by_a_reset),
 		TEST(stubborn_context_is_disabled_by_a_reset),
 		TEST(context_without_arbitration),
@@ -1878,9 +2008,11 @@ int main(void)
 		TEST(parallel_jobs),
 		TEST(parallel_context_has_an_engine_for_each),
 		TEST(parallel_context_is_disabled_as_one),
+		TEST(parallel_context_has_a_priority),
 		TEST(broken_work_queues_are_refused),
 		TEST(parallel_context_wider_than_its_engines),
 		TEST(fault_is_served),
+		TEST(answer_counts_once),
 		TEST(fault_reports_what_happened),
 		TEST(fault_that_is_still_there_is_reported_again),
 		TEST(fault_keeps_nobody_off_the_engine),
