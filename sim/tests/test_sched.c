@@ -408,7 +408,7 @@ static void put_long(struct channel *c, uint64_t va)
 		fixture_write(c->f, BATCH(1) + i * sizeof(work), work,
 			      sizeof(work));
 	fixture_write(c->f, BATCH(1) + i * sizeof(work), end, sizeof(end));
-	ring(c, 1, BB_START(BATCH(1)), 0);
+	ring(c, 1, 0, BB_START(BATCH(1)));
 	submit(c, 1);
 	once(c);
 	assert_int_equal(id_on(c, "bcs0"), 1);
@@ -1943,6 +1943,40 @@ static void jobs_may_begin_late(void **state)
 	assert_int_equal(data(c, 1), 1);
 }
 
+/* loops(): an engine that does so, and what the program's loop is told */
+static int64_t loops(struct channel *c, unsigned int n, uint32_t mask,
+		     bool idly)
+{
+	create(c, n, COPY, mask);
+	if (idly)
+		batch(c, n, ARB_CHECK, BB_START(BATCH(n)));
+	else
+		batch(c, n, STUBBORN(n));
+	submit(c, n);
+	once(c);
+	return once(c);
+}
+
+/* But may for a moment, where all that is done is to wait */
+static void loop_does_not_sleep_while_there_is_work(void **state)
+{
+	struct channel *c = *state;
+
+	assert_int_equal(once(c), -1);
+	assert_true(loops(c, 1, 1, true) > 0);
+	assert_int_equal(loops(c, 2, 2, false), 0);
+	regs_write(c->t, 0x941c, 1);
+	assert_int_equal(channel_boot(c), 0);
+	assert_int_equal(loops(c, 3, 1, false), 0);
+	assert_int_equal(loops(c, 4, 2, true), 0);
+	/* Nor where another one waits for its turn */
+	regs_write(c->t, 0x941c, 1);
+	assert_int_equal(channel_boot(c), 0);
+	assert_true(loops(c, 5, 1, true) > 0);
+	clock_ns += 2 * MS;
+	assert_int_equal(loops(c, 6, 1, true), 0);
+}
+
 /* However long a command takes: it is not forgotten */
 static void engine_that_is_busy_is_looked_at_again(void **state)
 {
@@ -2037,6 +2071,7 @@ int main(void)
 		TEST(timestamp_of_older_platforms),
 		TEST(head_is_written_back),
 		TEST(jobs_may_begin_late),
+		TEST(loop_does_not_sleep_while_there_is_work),
 		TEST(engine_that_is_busy_is_looked_at_again),
 	};
 
