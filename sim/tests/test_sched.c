@@ -556,7 +556,7 @@ static void head_moved_while_idle(void **state)
 	expect_event(c, MODE_DONE, 1, 0);
 }
 
-/* As in address spaces whose page tables change while nothing runs: no flush is asked for */
+/* As the driver changes page tables while nothing runs, and asks for no flush */
 static void enabling_drops_translations(void **state)
 {
 	struct channel *c = *state;
