@@ -2,6 +2,7 @@
 """Lists of IGT tests, results that are expected, and what came out.
 
   igt.py expand NAMES LIST                          the tests that LIST names, of those in NAMES
+  igt.py settings LIST                              what it is to be run with, as NAME=VALUE
   igt.py allowed LIST KERNEL TESTS                  what KERNEL may log, as regular expressions
   igt.py merge RESULTS FROM...                      one results.json out of several rounds
   igt.py judge LIST KERNEL TESTS RESULTS            a table; exit status 1 if anything is unexpected
@@ -20,6 +21,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNELS = {"ours", "base", "peer"}
+# What a list can set
+SETTINGS = ["GPUS", "PROFILE", "SIM", "CCS", "MEM", "TIMEOUT", "TEST_TIMEOUT"]
 RESULTS = ["pass", "fail", "skip", "crash", "timeout", "dmesg-warn", "dmesg-fail", "abort",
            "incomplete", "notrun"]
 # What a test may do that no exception names
@@ -88,6 +91,8 @@ def expand(names, lines):
     """The tests of a list; lines that begin with '!' take some away."""
     tests = {}
     for line in lines:
+        if line.text.startswith("set "):
+            continue
         without = line.text.startswith("!")
         if without and not line.reason:
             line.die(f"'{line.text}' gives no reason", "append ' # why it cannot run'")
@@ -100,6 +105,17 @@ def expand(names, lines):
             else:
                 tests[name] = None
     return list(tests)
+
+
+def print_settings(lines):
+    """NAME=VALUE of the lines 'set NAME VALUE'."""
+    for line in lines:
+        words = line.text.split(None, 2)
+        if words[0] != "set":
+            continue
+        if len(words) != 3 or words[1] not in SETTINGS:
+            line.die(f"'{line.text}' is not 'set NAME VALUE'", f"NAME is one of {' '.join(SETTINGS)}")
+        print(f"{words[1]}={words[2]}")
 
 
 def expand_patterns(names, patterns):
@@ -359,6 +375,9 @@ def main(command, *args):
         if not tests:
             die(f"{args[1]} has no tests", "add some")
         print(*tests, sep="\n")
+        return 0
+    if command == "settings":
+        print_settings(read_lines(args[0]) if is_file(args[0]) else ())
         return 0
     if command == "merge":
         merge(*args)

@@ -114,7 +114,7 @@ stub_guest() {
 
 prepare() {
 	local igt
-	unset KERNEL VARIANT LIST GPUS PROFILE SIM TRACE TIMEOUT TEST_TIMEOUT MEM A B REUSE XESIM
+	unset KERNEL VARIANT LIST GPUS PROFILE SIM CCS TRACE EVENTS TIMEOUT TEST_TIMEOUT MEM A B REUSE XESIM
 	export HOME=$dir/home XDG_CACHE_HOME=$dir/cache STUB=$dir
 	mkdir -p "$HOME" "$co" "$lists"
 	cp -r "$top/scripts" "$co/"
@@ -155,6 +155,14 @@ test_lists() {
 	ok "a list that is not there" refuses "gone.testlist (No such file" run
 	list '# nothing'
 	ok "a list without tests" refuses "has no tests" run
+	list $'set GPUS 3\nset SIM --tlb strict --vram 256M\ncore'
+	run >/dev/null 2>&1
+	ok "a list sets what it is run with" prints $'3\n--tlb strict --vram 256M' \
+		sh -c "sed -n '/^--gpus/{n;p};/^--sim/{n;p}' '$dir/args'"
+	GPUS=2 run >/dev/null 2>&1
+	ok "and the environment counts more" prints 2 sed -n '/^--gpus/{n;p}' "$dir/args"
+	list $'core\nset KERNEL base'
+	ok "a list sets nothing else" refuses "t.testlist:2: 'set KERNEL base' is not 'set NAME VALUE'; NAME is one of GPUS" run
 	LIST=gone.testlist ok "the list that is asked for must be there" refuses "there is no list gone.testlist" igt run
 }
 
