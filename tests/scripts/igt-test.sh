@@ -157,10 +157,11 @@ test_lists() {
 	ok "a list without tests" refuses "has no tests" run
 	list $'set GPUS 3\nset SIM --tlb strict --vram 256M\ncore'
 	run >/dev/null 2>&1
-	ok "a list sets what it is run with" prints $'3\n--tlb strict --vram 256M' \
-		sh -c "sed -n '/^--gpus/{n;p};/^--sim/{n;p}' '$dir/args'"
-	GPUS=2 run >/dev/null 2>&1
-	ok "and the environment counts more" prints 2 sed -n '/^--gpus/{n;p}' "$dir/args"
+	ok "a list sets what it is run with" prints $'3\n--tlb strict --vram 256M ' \
+		sed -n '/^--gpus/{n;p};/^--sim/{n;p}' "$dir/args"
+	GPUS=2 SIM='--vram 1G' run >/dev/null 2>&1
+	ok "and the environment counts more" prints $'2\n--tlb strict --vram 256M --vram 1G' \
+		sed -n '/^--gpus/{n;p};/^--sim/{n;p}' "$dir/args"
 	list $'core\nset KERNEL base'
 	ok "a list sets nothing else" refuses "t.testlist:2: 'set KERNEL base' is not 'set NAME VALUE'; NAME is one of GPUS" run
 	LIST=gone.testlist ok "the list that is asked for must be there" refuses "there is no list gone.testlist" igt run
