@@ -32,7 +32,7 @@ TAIL = 12
 NAMED = 5
 # Warnings that tell of a busy host, and of no fault
 BUSY = re.compile(r"hrtimer: interrupt took|CE: .* increased min_delta_ns|clocksource: |workqueue: .* hogged CPU|perf: interrupt took too long|"
-                  r"sched: .* throttling|NOHZ tick-stop error")
+                  r"sched: .* throttling|NOHZ tick-stop error|TSC found unstable")
 # Of a test's output: stack traces of stripped programs, and what frames it
 NOISE = re.compile(r"\s+#\d+ |.*INFO:\s+#\d+ |.*Stack trace:|.*-DEBUG: |Using IGT_SRANDOM|\*\*\*\* |Subtest .*: [A-Z]+ \(|\s*$")
 
