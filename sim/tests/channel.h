@@ -113,12 +113,20 @@ static inline int channel_boot(struct channel *c)
 	return channel_enable(c);
 }
 
+/* channel_map(): new memory at an address of the tile's GGTT */
+static inline void channel_map(struct channel *c, uint64_t addr, uint64_t size)
+{
+	uint64_t i, pa = fixture_alloc(c->f, size);
+
+	for (i = 0; i < size; i += PAGE)
+		c->t->gsm[(addr + i) / PAGE] = (pa + i) | 3;
+}
+
 /* channel_memory(): of what follows at FIRMWARE_GGTT and CTB_GGTT */
 static inline void channel_memory(struct channel *c)
 {
-	fixture_ggtt(c->f, FIRMWARE_GGTT, fixture_alloc(c->f, FIRMWARE_SIZE),
-		     FIRMWARE_SIZE);
-	fixture_ggtt(c->f, CTB_GGTT, fixture_alloc(c->f, CTB_SIZE), CTB_SIZE);
+	channel_map(c, FIRMWARE_GGTT, FIRMWARE_SIZE);
+	channel_map(c, CTB_GGTT, CTB_SIZE);
 }
 
 static inline void channel_close(struct channel *c)
@@ -129,27 +137,40 @@ static inline void channel_close(struct channel *c)
 	free(c);
 }
 
-/* channel_open(): rings of these sizes in dwords; NULL where that fails */
-static inline struct channel *channel_open(uint32_t h2g_size, uint32_t g2h_size)
+/* channel_open_tile(): to one tile of a device; NULL where that fails */
+static inline struct channel *channel_open_tile(struct fixture *f,
+						unsigned int tile,
+						uint32_t h2g_size,
+						uint32_t g2h_size)
 {
 	struct channel *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
-	c->f = fixture_open("bmg");
-	if (!c->f) {
-		free(c);
-		return NULL;
-	}
-	c->f->e->current = NULL;
-	c->t = c->f->e->tile;
+	c->f = f;
+	c->t = &f->sim.tile[tile];
 	c->h2g_size = h2g_size;
 	c->g2h_size = g2h_size;
 	channel_memory(c);
 	if (channel_boot(c)) {
-		channel_close(c);
+		free(c);
 		return NULL;
 	}
+	return c;
+}
+
+/* channel_open(): rings of these sizes in dwords; NULL where that fails */
+static inline struct channel *channel_open(uint32_t h2g_size, uint32_t g2h_size)
+{
+	struct fixture *f = fixture_open("bmg");
+	struct channel *c;
+
+	if (!f)
+		return NULL;
+	f->e->current = NULL;
+	c = channel_open_tile(f, 0, h2g_size, g2h_size);
+	if (!c)
+		fixture_close(f);
 	memset(&stats, 0, sizeof(stats));
 	return c;
 }

@@ -195,16 +195,16 @@ static inline void fixture_context(struct fixture *f)
 	fixture_ggtt(f, DATA_GGTT, fixture_alloc(f, DATA_SIZE), DATA_SIZE);
 }
 
-/* fixture_open(): a device of a profile, and a context on its first copy engine; NULL where
- * there is no memory for it
+/* fixture_open_as(): a device, and a context on its first copy engine; NULL where there is
+ * no memory for it
  */
-static inline struct fixture *fixture_open(const char *profile)
+static inline struct fixture *fixture_open_as(const struct profile *profile)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
-	f->sim.opt.profile = profile_find(profile);
+	f->sim.opt.profile = profile;
 	f->sim.opt.vram = MIB(256);
 	f->sim.opt.stale_ns = 1000000000;
 	f->ctx = calloc(1, sizeof(*f->ctx) + sizeof(*f->l));
@@ -223,6 +223,11 @@ static inline struct fixture *fixture_open(const char *profile)
 	fixture_engine(f, "bcs0");
 	memset(&stats, 0, sizeof(stats));
 	return f;
+}
+
+static inline struct fixture *fixture_open(const char *profile)
+{
+	return fixture_open_as(profile_find(profile));
 }
 
 static inline void fixture_close(struct fixture *f)
