@@ -59,6 +59,7 @@ static void flush_done(struct flush *f)
 	timer_cancel(&f->timer);
 	for (i = 0; f->size && i < t->nr_engines; i++)
 		tlb_flush(&t->engine[i], f->asid, f->va, f->size, how);
+	trace(t, "guc flush_done seqno=%u", f->seqno);
 	guc_event(t, 0x7001, 1, &f->seqno);
 	free(f);
 }
@@ -86,11 +87,25 @@ static void drop_flushes(struct tile *t)
 	}
 }
 
+/* flush_latency(): each GuC has its own, so that those of two tiles end in any order */
+static uint64_t flush_latency(const struct tile *t)
+{
+	const struct latency *l = &t->sim->opt.latency;
+
+	return t->id && l->flush1_ns ? l->flush1_ns : l->flush_ns;
+}
+
+/* flush_submit(): nothing has to be waited for: between two messages no engine is in the
+ * middle of an access (heavy), and one that faulted is done again from its walk on
+ */
 static int flush_submit(struct tile *t, const struct flush *want)
 {
 	struct flush *f;
 
 	stats.tlb_flushes++;
+	trace(t, "guc flush seqno=%u asid=%d va=0x%llx size=0x%llx",
+	      want->seqno, (int)want->asid, (unsigned long long)want->va,
+	      (unsigned long long)want->size);
 	if (inject(INJECT_FLUSH_LOST, NULL))
 		return 0;
 	f = malloc(sizeof(*f));
@@ -100,9 +115,8 @@ static int flush_submit(struct tile *t, const struct flush *want)
 	f->tile = t;
 	f->pretend = f->size && inject(INJECT_FLUSH_SKIP, NULL);
 	TAILQ_INSERT_TAIL(&t->guc.flushes, f, link);
-	if (t->sim->opt.latency.flush_ns)
-		timer_arm(&f->timer, t->sim->opt.latency.flush_ns, flush_due,
-			  f);
+	if (flush_latency(t))
+		timer_arm(&f->timer, flush_latency(t), flush_due, f);
 	else
 		flush_due(f);
 	return 0;
@@ -130,12 +144,12 @@ static int tlb_invalidation(struct tile *t, const uint32_t *dw, unsigned int n)
 	case FLUSH_GGTT:
 		f.size = 0; /* its entries are read anew for each access */
 		break;
+	case FLUSH_CONTEXT: /* of later platforms: sheet 8.4 */
+		note(t, "guc: no GPU here flushes the TLB by context id");
+		return BAD;
 	default:
 		return BAD;
 	}
-	trace(t, "guc flush seqno=%u asid=%d va=0x%llx size=0x%llx", f.seqno,
-	      (int)f.asid, (unsigned long long)f.va,
-	      (unsigned long long)f.size);
 	return flush_submit(t, &f);
 }
 
@@ -214,8 +228,7 @@ static int deregister_context(struct tile *t, const uint32_t *dw,
 static int fault_response(struct tile *t, const uint32_t *dw, unsigned int n)
 {
 	(void)n;
-	sched_fault_response(t, dw);
-	return 0;
+	return sched_fault_response(t, dw);
 }
 
 /* accept(): what has no meaning here, and is answered as if it had worked */
@@ -298,6 +311,9 @@ static const struct action mailbox_actions[] = {
 	{ 0x5507, 0, "CLIENT_SOFT_RESET", client_soft_reset },
 };
 
+/* Page reclamation (0x7003, 0x7004) is none of them: drivers send it to firmware that says it
+ * is newer, on other platforms: sheet 8.4
+ */
 static const struct action actions[] = {
 	{ 0x0030, 0, "LOG_BUFFER_FILE_FLUSH_COMPLETE", accept },
 	{ 0x0506, 0, "GLOBAL_SCHED_POLICY_CHANGE", accept },

@@ -135,6 +135,7 @@ static const struct latency_name {
 	bool size; /* bytes a second, not a time */
 } latency_names[] = {
 	{ "flush", offsetof(struct options, latency.flush_ns), false },
+	{ "flush1", offsetof(struct options, latency.flush1_ns), false },
 	{ "fault", offsetof(struct options, latency.fault_ns), false },
 	{ "job", offsetof(struct options, latency.job_ns), false },
 	{ "irq", offsetof(struct options, latency.irq_ns), false },
@@ -184,8 +185,8 @@ static int latency_one(struct options *o, char *text)
 				n, value, (uint64_t *)((char *)o + n->offset));
 	}
 	return bad("latency", text,
-		   value ? "unknown; give flush=, fault=, job=, irq=, stale= "
-			   "or copy="
+		   value ? "unknown; give flush=, flush1=, fault=, job=, irq=, "
+			   "stale= or copy="
 			 : "has no value; give NAME=VALUE, as in flush=200us");
 }
 

@@ -305,14 +305,19 @@ static const struct xlate *translate(struct engine *e, struct lrc *l,
 		tlb_insert(e, l->asid, &x);
 		found = &x;
 	}
-	if (acc != ACC_READ && !found->null && !found->writable)
-		l->fault.type = FAULT_WRITE;
-	else if (acc == ACC_ATOMIC && !found->null && !found->atomic &&
-		 e->tile->sim->prof->strict_atomics)
-		l->fault.type = FAULT_ATOMIC;
-	else
+	l->fault.level = MAX_LEVELS - found->levels;
+	if (found->null)
 		return found;
-	return NULL;
+	if (acc != ACC_READ && !found->writable) {
+		l->fault.type = FAULT_WRITE;
+		return NULL;
+	}
+	if (acc == ACC_ATOMIC && !found->atomic &&
+	    e->tile->sim->prof->strict_atomics) {
+		l->fault.type = FAULT_ATOMIC;
+		return NULL;
+	}
+	return found;
 }
 
 static void *null_ptr(bool write, uint64_t *len)

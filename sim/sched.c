@@ -200,11 +200,17 @@ static void switch_out(struct engine *e, enum lrc_state state)
 	set_state(l, state);
 }
 
+/* Has the tags of faults that were reported, and nobody waits for any more */
+static struct lrc nobody;
+
 static void forget_fault(struct lrc *l)
 {
+	bool reported = !l->fault_timer.armed;
+
 	timer_cancel(&l->fault_timer);
 	if (l->fault_pending)
-		l->ctx->tile->sched.faulted[l->fault_tag] = NULL;
+		l->ctx->tile->sched.faulted[l->fault_tag] =
+			reported ? &nobody : NULL;
 	l->fault_pending = false;
 }
 
@@ -352,12 +358,26 @@ static void report_fault(void *arg)
 	guc_event(t, 0x6002, 4, dw);
 }
 
-static uint16_t new_tag(struct sched *s, struct lrc *l)
+/* take_tag(): the next one that has this owner, from now on l; or -1 */
+static int take_tag(struct sched *s, const struct lrc *owner, struct lrc *l)
 {
-	while (s->faulted[s->next_tag])
-		s->next_tag++;
-	s->faulted[s->next_tag] = l;
-	return s->next_tag++;
+	unsigned int i;
+
+	for (i = 0; i < MAX_TAGS; i++, s->next_tag++) {
+		if (s->faulted[s->next_tag] == owner) {
+			s->faulted[s->next_tag] = l;
+			return s->next_tag++;
+		}
+	}
+	return -1;
+}
+
+/* new_tag(): a free one, or else one whose answer is late; or -1 */
+static int new_tag(struct sched *s, struct lrc *l)
+{
+	int tag = take_tag(s, NULL, l);
+
+	return tag < 0 ? take_tag(s, &nobody, l) : tag;
 }
 
 static bool replayed_too_often(struct lrc *l)
@@ -374,6 +394,8 @@ static bool replayed_too_often(struct lrc *l)
 
 static void faulted(struct engine *e, struct lrc *l)
 {
+	int tag;
+
 	switch_out(e, LRC_FAULTED);
 	if (l->fault.fatal) {
 		cat_error(l, "no memory");
@@ -384,7 +406,12 @@ static void faulted(struct engine *e, struct lrc *l)
 		cat_error(l, "answered faults that were not served");
 		return;
 	}
-	l->fault_tag = new_tag(&e->tile->sched, l);
+	tag = new_tag(&e->tile->sched, l);
+	if (tag < 0) {
+		cat_error(l, "more faults than there are tags");
+		return;
+	}
+	l->fault_tag = tag;
 	l->fault_pending = true;
 	if (e->tile->sim->opt.latency.fault_ns)
 		timer_arm(&l->fault_timer, e->tile->sim->opt.latency.fault_ns,
@@ -394,27 +421,57 @@ static void faulted(struct engine *e, struct lrc *l)
 	check_disabled(l->ctx);
 }
 
+/* answers(): is it a valid answer to the fault of this context, whose names it repeats? */
+static bool answers(const struct lrc *l, const uint32_t *desc)
+{
+	const struct engine_desc *d = l->engine->desc;
+
+	return desc[0] >> 12 == l->asid &&
+	       FIELD(desc[1], 12, 7) == d->instance &&
+	       FIELD(desc[1], 15, 13) == d->class;
+}
+
+static void answered(struct lrc *l, bool failed)
+{
+	l->fault_pending = false;
+	if (failed) {
+		cat_error(l, "page fault not served");
+		return;
+	}
+	/* It is walked anew, also where the entry was there, and allowed too little */
+	tlb_flush(l->engine, l->asid, l->fault.va, 4096, TLB_DROP);
+	set_state(l, LRC_READY);
+}
+
 /**
  * sched_fault_response() - the driver has served a fault, or cannot
  * @t: tile
  * @desc: two dwords of PAGE_FAULT_RES_DESC
+ *
+ * Return: 0, or -1: it is no answer, or one to another fault than the one with its tag.
  */
-void sched_fault_response(struct tile *t, const uint32_t *desc)
+int sched_fault_response(struct tile *t, const uint32_t *desc)
 {
-	uint16_t tag = desc[1] >> 16;
-	struct lrc *l = t->sched.faulted[tag];
+	struct lrc **waits = &t->sched.faulted[desc[1] >> 16], *l = *waits;
+	bool failed = desc[0] & BIT(1);
 
-	stats.fault_responses++;
-	if (desc[0] & BIT(1))
-		stats.fault_failures++;
-	trace(t, "fault response tag=%u failed=%u", tag, desc[0] >> 1 & 1);
-	if (!l) /* the context was stopped meanwhile */
-		return;
-	forget_fault(l);
-	if (desc[0] & BIT(1))
-		cat_error(l, "page fault not served");
+	if (!(desc[0] & BIT(0)))
+		return -1;
+	if (l && l->fault_timer.armed)
+		l = NULL; /* it is not reported yet */
+	else if (l && l != &nobody && !answers(l, desc))
+		return -1;
 	else
-		set_state(l, LRC_READY);
+		*waits = NULL;
+	stats.fault_responses++;
+	if (failed)
+		stats.fault_failures++;
+	trace(t, "fault response tag=%u failed=%u", desc[1] >> 16, failed);
+	if (l && l != &nobody)
+		answered(l, failed);
+	else
+		stats.fault_late++;
+	return 0;
 }
 
 /* --- requests of the driver --- */
@@ -799,6 +856,7 @@ void sched_reset(struct tile *t)
 	for (i = 0; i < MAX_CTX; i++)
 		if (t->sched.ctx[i])
 			release(t->sched.ctx[i]);
+	memset(t->sched.faulted, 0, MAX_TAGS * sizeof(*t->sched.faulted));
 }
 
 void sched_free(struct tile *t)

@@ -100,6 +100,8 @@ void profile_list(void *file);
 struct latency {
 	/* From the request of a TLB flush to its completion */
 	uint64_t flush_ns;
+	/* The same of tile 1, where it differs; 0: as @flush_ns */
+	uint64_t flush1_ns;
 	/* From the miss to the report */
 	uint64_t fault_ns;
 	/* Before a context's first command after it was idle */
@@ -175,6 +177,7 @@ void note(const struct tile *t, const char *fmt, ...)
 	X(faults, "page faults reported")                                      \
 	X(fault_responses, "answers to page faults")                           \
 	X(fault_failures, "of these, negative ones")                           \
+	X(fault_late, "answers that nobody waited for any more")               \
 	X(fault_replay_limit, "contexts ended as faults were not served")      \
 	X(cat_errors, "contexts ended by an error of memory access")           \
 	X(hangs, "contexts that hang at a command")                            \
@@ -355,7 +358,7 @@ enum fault_type {
  * @va: the address, aligned to 4 KiB
  * @access: what was tried
  * @type: what is wrong with the entry
- * @level: of the page table, 0 for the last
+ * @level: of the page table where the walk ended, 0 for the last
  * @fatal: the translation is there, but leads to no memory: no page fault, but the
  *	end of the context
  */
@@ -697,7 +700,10 @@ struct engine {
 struct sched {
 	struct ctx **ctx; /* by guc_id */
 	struct lrc_list ready[NR_CLASSES][NR_PRIORITIES];
-	struct lrc **faulted; /* by the tag of the fault */
+	/* By the tag of the fault.  That of one that nobody waits for any more stays
+	 * taken until its answer has come.
+	 */
+	struct lrc **faulted;
 	uint16_t next_tag;
 };
 
@@ -713,7 +719,7 @@ int sched_policy(struct tile *t, uint32_t id, uint32_t key, uint32_t value);
 int sched_mode_set(struct tile *t, uint32_t id, bool enable);
 int sched_submit(struct tile *t, uint32_t id);
 int sched_deregister(struct tile *t, uint32_t id);
-void sched_fault_response(struct tile *t, const uint32_t *desc);
+int sched_fault_response(struct tile *t, const uint32_t *desc);
 /* sched_run(): one slice on each engine that has something to do.  Returns how long
  * there is nothing to do, in ns: 0 go on at once, -1 until something happens
  */

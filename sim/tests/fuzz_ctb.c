@@ -29,8 +29,8 @@ struct input {
 	const uint8_t *p;
 	size_t left;
 	struct channel *c;
-	uint32_t tag; /* of the last page fault */
-	bool wild;    /* somebody else may have written to the G2H ring */
+	uint32_t fault[2]; /* the last one that was reported, up to its names */
+	bool wild;	   /* somebody else may have written to the G2H ring */
 };
 
 /* take(): a number of so many bytes, 0 where there is no more input */
@@ -107,7 +107,7 @@ static void check_message(struct input *in, const uint32_t *dw, unsigned int n,
 		assert(!fence);
 		assert(n == event_length(dw[0]));
 		if ((dw[0] & 0xffff) == 0x6002)
-			in->tag = dw[1] >> 28 | (dw[2] & 0xfff) << 4;
+			memcpy(in->fault, &dw[1], sizeof(in->fault));
 	} else {
 		assert(type == 6 || type == 7);
 		assert(n == 1);
@@ -280,7 +280,11 @@ static void op_receive(struct input *in)
 
 static void op_respond(struct input *in)
 {
-	uint32_t dw[] = { 1 | (take(in, 1) & 2), in->tag << 16 };
+	uint32_t b = take(in, 1), *report = in->fault;
+	uint32_t tag = report[0] >> 28 | (report[1] & 0xfff) << 4;
+	uint32_t dw[] = { 1 | (b & 2) | (report[1] & ~0xfffu),
+			  (report[0] >> 19 & 0x3f) << 7 |
+				  (report[0] >> 25 & 7) << 13 | tag << 16 };
 
 	channel_send(in->c, HXG(TYPE_FAST, 0x6003), dw, 2);
 }

@@ -923,6 +923,70 @@ static void flush_of_nonsense(void **state)
 	expect_nothing(c);
 }
 
+/* Heavy or not is one to engines that are between two accesses */
+static void light_flush(void **state)
+{
+	struct channel *c = *state;
+
+	keep(c, 5, VA, PAGE);
+	fast(c, INVALIDATE, 1, BIT(8) | 1, 5, (uint32_t)VA, VA >> 32, 0);
+	expect_event(c, INVALIDATED, 1);
+	assert_false(kept(c, 5, VA));
+}
+
+/* The driver numbers them from 1 to 2^20 - 1, and 1 again */
+static void numbers_of_flushes_wrap(void **state)
+{
+	static const uint32_t seqno[] = { 0xffffe, 0xfffff, 1, 2 };
+	struct channel *c = *state;
+	unsigned int i;
+
+	c->f->sim.opt.latency.flush_ns = 1000;
+	for (i = 0; i < ARRAY_SIZE(seqno); i++)
+		fast(c, INVALIDATE, seqno[i], 0);
+	clock_ns += 1000;
+	timers_run();
+	for (i = 0; i < ARRAY_SIZE(seqno); i++)
+		expect_event(c, INVALIDATED, seqno[i]);
+	expect_nothing(c);
+}
+
+static void pages_are_not_reclaimed(void **state)
+{
+	struct channel *c = *state;
+
+	request(c, 0x7003, 1, 0);
+	expect_reply(c, FAILURE(0x30));
+	fast(c, 0x7004, 1, 0);
+	expect_nothing(c);
+	assert_int_equal(stats.unknown_actions, 2);
+}
+
+static void flush_is_traced_from_its_request_to_its_end(void **state)
+{
+	char path[] = "/tmp/xesim-test.XXXXXX", text[1024];
+	const char *begin, *end;
+	struct channel *c = *state;
+	int fd = mkstemp(path);
+	ssize_t len;
+
+	assert_true(fd >= 0);
+	assert_int_equal(trace_open(path), 0);
+	fast(c, INVALIDATE, 7, 1, 5, PAGE, 0, 0);
+	trace_close();
+	len = read(fd, text, sizeof(text) - 1);
+	assert_true(len > 0);
+	text[len] = '\0';
+	close(fd);
+	unlink(path);
+	begin = strstr(text,
+		       " gt0 guc flush seqno=7 asid=5 va=0x1000 size=0x1000\n");
+	end = strstr(text, " gt0 guc flush_done seqno=7\n");
+	assert_non_null(begin);
+	assert_non_null(end);
+	assert_true(begin < end);
+}
+
 static void flush_takes_its_time(void **state)
 {
 	struct channel *c = *state;
@@ -1201,6 +1265,10 @@ int main(void)
 		TEST(flush_of_all),
 		TEST(flush_of_the_ggtt),
 		TEST(flush_of_nonsense),
+		TEST(light_flush),
+		TEST(numbers_of_flushes_wrap),
+		TEST(pages_are_not_reclaimed),
+		TEST(flush_is_traced_from_its_request_to_its_end),
 		TEST(flush_takes_its_time),
 		TEST(flushes_are_reported_in_order),
 		TEST(reset_drops_flushes),
