@@ -57,8 +57,10 @@ static void flush_done(struct flush *f)
 
 	TAILQ_REMOVE(&t->guc.flushes, f, link);
 	timer_cancel(&f->timer);
-	for (i = 0; f->size && i < t->nr_engines; i++)
+	for (i = 0; f->size && i < t->nr_engines; i++) {
 		tlb_flush(&t->engine[i], f->asid, f->va, f->size, how);
+		acc_reset(&t->engine[i], f->asid, f->va, f->size);
+	}
 	trace(t, "guc flush_done seqno=%u", f->seqno);
 	guc_event(t, 0x7001, 1, &f->seqno);
 	free(f);
@@ -340,6 +342,7 @@ static const struct action events[] = {
 	{ 0x4600, 0, "DEREGISTER_CONTEXT_DONE", NULL },
 	{ 0x6000, 0, "MEMORY_CAT_ERROR", NULL },
 	{ 0x6002, 0, "REPORT_PAGE_FAULT_REQ_DESC", NULL },
+	{ 0x6004, 0, "ACCESS_COUNTER_NOTIFY", NULL },
 	{ 0x7001, 0, "TLB_INVALIDATION_DONE", NULL },
 };
 

@@ -39,6 +39,7 @@ static const char *const names[NR_INJECTIONS] = {
 	[INJECT_FAULT_DROP] = "fault-drop",
 	[INJECT_CAT_ERROR] = "cat-error",
 	[INJECT_ATOMIC_TWICE] = "atomic-twice",
+	[INJECT_ACCESS_COUNTER] = "access-counter",
 };
 
 static struct rule rules[MAX_RULES];

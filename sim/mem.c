@@ -296,6 +296,7 @@ static const struct xlate *translate(struct engine *e, struct lrc *l,
 {
 	static struct xlate x; /* one thread */
 	const struct xlate *found = tlb_find(e, l->asid, va);
+	bool missed = !found;
 
 	l->fault = (struct fault){ .va = va & ~(PAGE - 1), .access = acc };
 	if (!found) {
@@ -312,11 +313,17 @@ static const struct xlate *translate(struct engine *e, struct lrc *l,
 		l->fault.type = FAULT_WRITE;
 		return NULL;
 	}
+	/* For every context or for none: what it has in memory and what GuC is told of it
+	 * are the same whether its address space is in fault mode (sheet 7.2) or not
+	 * (driver: xe_lrc_init(), __register_exec_queue())
+	 */
 	if (acc == ACC_ATOMIC && !found->atomic &&
 	    e->tile->sim->prof->strict_atomics) {
 		l->fault.type = FAULT_ATOMIC;
 		return NULL;
 	}
+	if (!found->vram)
+		acc_access(e, l, va, missed);
 	return found;
 }
 

@@ -12,6 +12,7 @@ static void reset_engines(struct tile *t)
 
 	for (i = 0; i < t->nr_engines; i++) {
 		t->engine[i].busy_until = 0;
+		acc_reset(&t->engine[i], TLB_ALL_ASIDS, 0, UINT64_MAX);
 		tlb_flush(&t->engine[i], TLB_ALL_ASIDS, 0, UINT64_MAX,
 			  TLB_DROP);
 	}

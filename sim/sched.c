@@ -37,6 +37,7 @@
 #define CTX_RING_CTL 0x0b
 #define CTX_TIMESTAMP 0x23
 #define CTX_TIMESTAMP_UDW 0x25
+#define CTX_ACC_CTR_THOLD 0x2b
 #define CTX_ASID 0x2f
 #define CTX_PDP0_UDW 0x31
 #define CTX_PDP0_LDW 0x33
@@ -122,6 +123,8 @@ static void load(struct lrc *l)
 	l->ring_size = (image_read(l, CTX_RING_CTL) & 0x1ff000) + 4096;
 	l->tail = image_read(l, CTX_RING_TAIL);
 	l->asid = image_asid(l);
+	l->acc_threshold = image_read(l, CTX_ACC_CTR_THOLD) & 0xffff;
+	l->acc_granularity = FIELD(image_read(l, CTX_ASID), 21, 20);
 	l->root = image_read(l, CTX_PDP0_LDW) |
 		  (uint64_t)image_read(l, CTX_PDP0_UDW) << 32;
 	l->ticks = load_timestamp(l);

@@ -180,6 +180,7 @@ void note(const struct tile *t, const char *fmt, ...)
 	X(fault_late, "answers that nobody waited for any more")               \
 	X(fault_replay_limit, "contexts ended as faults were not served")      \
 	X(cat_errors, "contexts ended by an error of memory access")           \
+	X(access_counters, "access counters told to the driver")               \
 	X(hangs, "contexts that hang at a command")                            \
 	X(injected, "faults injected")
 
@@ -242,6 +243,8 @@ enum injection {
 	INJECT_FAULT_DROP,   /* lose a page fault */
 	INJECT_CAT_ERROR,    /* end a context with a CAT error */
 	INJECT_ATOMIC_TWICE, /* do an atomic operation twice */
+	/* tell the driver of an access to system memory */
+	INJECT_ACCESS_COUNTER,
 	NR_INJECTIONS
 };
 
@@ -485,6 +488,29 @@ enum tlb_flush_how {
 void tlb_flush(struct engine *e, uint32_t asid, uint64_t va, uint64_t size,
 	       enum tlb_flush_how how);
 
+/* --- acc.c: access counters --------------------------------------------------------------- */
+
+#define NR_ACC_COUNTERS 16
+
+/**
+ * struct acc_counter - of an engine
+ * @asid, @granularity, @granule: what it counts
+ * @count: accesses, 0: it is free
+ * @parts: of the granule that were accessed, a bit each
+ */
+struct acc_counter {
+	uint32_t asid;
+	unsigned int granularity;
+	uint64_t granule;
+	uint32_t count, parts;
+};
+
+/* acc_access(): a context accesses system memory; missed: its translation was not in the TLB */
+void acc_access(struct engine *e, const struct lrc *l, uint64_t va,
+		bool missed);
+/* acc_reset(): what the driver flushes is counted anew; the range is as tlb_flush() has it */
+void acc_reset(struct engine *e, uint32_t asid, uint64_t va, uint64_t size);
+
 /* --- irq.c ---------------------------------------------------------------------------------- */
 
 #define IRQ_SOURCES 64
@@ -602,6 +628,7 @@ enum lrc_state {
  * @pphwsp: GGTT address of its memory
  * @ppgtt: it has an address space
  * @root, @asid: of the address space, as of the last switch-in
+ * @acc_threshold, @acc_granularity: of its access counters, 0: it has none
  * @ring_start, @ring_size, @head, @tail: of the ring, GGTT and bytes; @head is the one
  *	in memory as of the last switch-in or -out
  * @bb: where in each batch it is; @bb[@depth - 1] is the one executed
@@ -631,6 +658,7 @@ struct lrc {
 	bool ppgtt;
 	uint64_t root;
 	uint32_t asid;
+	uint32_t acc_threshold, acc_granularity;
 	uint32_t ring_start, ring_size, head, tail;
 	struct {
 		uint64_t addr;
@@ -692,6 +720,8 @@ struct engine {
 	uint64_t busy_until;  /* of a copy that takes time (--latency copy=) */
 	unsigned int preempt_slices; /* that it had since */
 	struct timer preempt_timer;
+	struct acc_counter acc[NR_ACC_COUNTERS];
+	unsigned int next_acc;
 };
 
 #define MAX_CTX 65536

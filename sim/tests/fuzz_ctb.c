@@ -87,6 +87,7 @@ static unsigned int event_length(uint32_t hxg)
 	case 0x1002:
 		return 3;
 	case 0x6002:
+	case 0x6004:
 		return 5;
 	case 0x1008:
 	case 0x4600:

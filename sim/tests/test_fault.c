@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Page faults of everything that engines access, answered in any order, or too late; TLB
- * invalidations meanwhile.  Sheet 7.3, 8.1 to 8.4 and 9.
+ * invalidations meanwhile; and access counters.  Sheet 7.3, 8 and 9.
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -676,6 +678,176 @@ static void flushes_of_two_tiles_end_in_any_order(void **state)
 	expect_event(two->c[1], EVENT(0x7001), 3);
 }
 
+/* --- access counters --- */
+
+#define BUS 0x200000000ull
+#define ACCESS_COUNTER EVENT(0x6004)
+#define THRESHOLD 0x2b
+#define ASID 0x2f
+
+/* system_memory(): pages of it, at an address that all contexts have */
+static void system_memory(struct channel *c, uint64_t va, uint64_t size)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	uint64_t i;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(mem_dma_map(&c->f->sim.mem, BUS, size, fd, 0, true),
+			 0);
+	close(fd);
+	for (i = 0; i < size; i += PAGE)
+		fixture_map(c->f, va + i, BUS + i,
+			    PTE_PRESENT | PTE_RW | PTE_AE);
+}
+
+/* counting(): a context with counters */
+static void counting(struct channel *c, unsigned int n, uint32_t class,
+		     uint32_t threshold, uint32_t granularity)
+{
+	create(c, n, class, class == COPY ? 2 : 1);
+	set_image(c, n, THRESHOLD, threshold);
+	set_image(c, n, ASID, c->f->l->asid | granularity << 20);
+}
+
+static void store_to(struct channel *c, unsigned int n, uint64_t va)
+{
+	ring(c, n, STORE(va, 1));
+	submit(c, n);
+	run(c, STEP);
+}
+
+static void flush_page(struct channel *c, uint64_t va)
+{
+	fast(c, 0x7000, 1, 1, c->f->l->asid, (uint32_t)va, va >> 32, 0);
+	expect_event(c, EVENT(0x7001), 1);
+}
+
+static void counter_tells_once(void **state)
+{
+	struct channel *c = *state;
+	unsigned int i;
+
+	system_memory(c, HOLE, KIB(256));
+	counting(c, 1, COPY, 3, 0);
+	for (i = 0; i < 10; i++) {
+		store_to(c, 1, HOLE + PAGE * (i % 2 ? 31 : 4) + 8);
+		if (i ==
+		    2) /* parts 4 and 31: the highest is in a dword of its own */
+			expect_event(c, ACCESS_COUNTER, 1 << (4 + 1),
+				     1 | 8 << 3 | 3 << 9 | 7 << 12,
+				     (uint32_t)HOLE, HOLE >> 32);
+		expect_nothing(c);
+	}
+	/* Another granule has another counter */
+	for (i = 0; i < 3; i++)
+		store_to(c, 1, HOLE + KIB(128));
+	expect_event(c, ACCESS_COUNTER, 1 << 1, 8 << 3 | 3 << 9 | 7 << 12,
+		     (uint32_t)HOLE + KIB(128), HOLE >> 32);
+	/* A flush has it count anew */
+	flush_page(c, HOLE + PAGE);
+	for (i = 0; i < 3; i++) {
+		expect_nothing(c);
+		store_to(c, 1, HOLE);
+		store_to(c, 1, HOLE + KIB(128));
+	}
+	expect_event(c, ACCESS_COUNTER, 1 << 1, 8 << 3 | 3 << 9 | 7 << 12,
+		     (uint32_t)HOLE, HOLE >> 32);
+	expect_nothing(c);
+	assert_int_equal(stats.access_counters, 3);
+}
+
+static void granules_are_of_four_sizes(void **state)
+{
+	static const unsigned int shift[] = { 17, 21, 24, 26 };
+	struct channel *c = *state;
+	unsigned int i;
+
+	system_memory(c, HOLE, KIB(256));
+	for (i = 0; i < 4; i++) {
+		uint64_t va = HOLE + KIB(132), base;
+		unsigned int part;
+
+		base = va >> shift[i] << shift[i];
+		part = (va - base) >> (shift[i] - 5);
+		counting(c, 1 + i, COMPUTE, 1, i);
+		store_to(c, 1 + i, va);
+		expect_event(c, ACCESS_COUNTER, 2u << part,
+			     (part == 31) | 5 << 9 | 7 << 12,
+			     (uint32_t)base | i << 8, base >> 32);
+	}
+}
+
+static void counters_are_of_system_memory(void **state)
+{
+	struct channel *c = *state;
+	unsigned int i;
+
+	system_memory(c, HOLE, KIB(256));
+	counting(c, 1, COPY, 1, 0);
+	store_to(c, 1, DATA(1)); /* VRAM */
+	store_to(c, 1, NULLS);
+	ring(c, 1, STORE_GGTT(DATA_GGTT, 5));
+	submit(c, 1);
+	run(c, MS);
+	expect_nothing(c);
+	/* Off, as 6.12 leaves them; the high half is of the other kind */
+	counting(c, 2, COPY, 0xffff0000, 0);
+	for (i = 0; i < 100; i++)
+		store_to(c, 2, HOLE);
+	expect_nothing(c);
+	assert_int_equal(stats.access_counters, 0);
+}
+
+static void counters_are_few(void **state)
+{
+	struct channel *c = *state;
+	uint32_t dw[MAX_HXG];
+	unsigned int i, n;
+	uint16_t fence;
+
+	system_memory(c, HOLE, KIB(128) * (NR_ACC_COUNTERS + 1));
+	counting(c, 1, COPY, 2, 0);
+	for (i = 0; i < NR_ACC_COUNTERS + 1; i++)
+		store_to(c, 1, HOLE + KIB(128) * i);
+	/* The first one made room for the last */
+	store_to(c, 1, HOLE);
+	expect_nothing(c);
+	for (i = 2; i < NR_ACC_COUNTERS + 1; i++)
+		store_to(c, 1, HOLE + KIB(128) * i);
+	for (n = 0; channel_receive(c, dw, &fence); n++)
+		assert_int_equal(dw[3], (uint32_t)HOLE + KIB(128) * (n + 2));
+	assert_int_equal(n, NR_ACC_COUNTERS - 1);
+	/* A reset of the GT clears them all */
+	regs_write(c->t, 0x941c, 1);
+	for (i = 0; i < c->t->nr_engines; i++)
+		for (n = 0; n < NR_ACC_COUNTERS; n++)
+			assert_int_equal(c->t->engine[i].acc[n].count, 0);
+}
+
+static void counters_by_injection(void **state)
+{
+	struct channel *c = *state;
+	unsigned int i;
+
+	system_memory(c, HOLE, KIB(256));
+	create(c, 1, COPY, 2);
+	create(c, 2, COMPUTE, 1);
+	create(c, 3, COPY, 2);
+	set_image(c, 3, ASID, 0); /* one of the kernel */
+	inject_rule("access-counter=bcs8\n");
+	for (i = 1; i <= 3; i++) {
+		store_to(c, i, DATA(i));
+		store_to(c, i, HOLE + PAGE * 33);
+		store_to(c, i, HOLE + PAGE * 33);
+	}
+	inject_rule("");
+	expect_event(c, ACCESS_COUNTER, 1 << 2, 8 << 3 | 3 << 9 | 7 << 12,
+		     (uint32_t)HOLE + KIB(128), HOLE >> 32);
+	expect_nothing(c);
+	assert_int_equal(stats.injected, 1);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -700,6 +872,11 @@ int main(void)
 		TEST(flush_is_over_when_it_is_reported),
 		TEST_TWO(fault_is_of_the_tile_of_its_engine),
 		TEST_TWO(flushes_of_two_tiles_end_in_any_order),
+		TEST(counter_tells_once),
+		TEST(granules_are_of_four_sizes),
+		TEST(counters_are_of_system_memory),
+		TEST(counters_are_few),
+		TEST(counters_by_injection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
