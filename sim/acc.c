@@ -3,15 +3,14 @@
  * Access counters: an engine tells the driver what of system memory it uses much, for it to
  * be moved to VRAM: sheet 8.5.
  *
- * Facts are the message (driver: struct xe_guc_acc_desc, get_acc()) and what asks for it: in
- * the context image CS_ACC_CTR_THOLD, bits 15:0, the count to tell at, and above the ASID in
- * bits 21:20 the size of what is counted together.  Drivers before Linux 6.12 wrote these;
- * 6.12 writes 0, which is off.  The threshold of the other kind of message, which the driver
- * refuses, is ignored.
+ * Facts are the message (driver: struct xe_guc_acc_desc, get_acc()) and that the context image
+ * has a threshold, CS_ACC_CTR_THOLD (driver: xe_lrc.c); Linux 6.12 leaves it 0, which is off.
  *
- * Assumed is what counts, each translation of an address, and that each engine has a few
- * counters, of which the oldest makes room.  One that was told is silent until the driver
- * flushes what it counts, as it does when it moves that.
+ * Assumed is the rest, as no driver at hand turns them on: the count to tell at in bits 15:0 of
+ * the threshold, and the size of what is counted together in bits 21:20 of the dword that has the
+ * ASID; what counts, each translation of an address; and that each engine has a few counters, of
+ * which the oldest makes room.  One that was told is silent until the driver flushes what it
+ * counts, as it does when it moves that.
  */
 #include "xesim.h"
 
