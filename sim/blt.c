@@ -17,6 +17,9 @@
 #define LIMIT                                                                  \
 	BIT(24) /* of what counts bytes or rows, so that no product overflows */
 #define BUDGET_BYTES 64
+#define CUT_BYTES 1021 /* where INJECT_COPY_CUT stops */
+#define POISON 0xdeadbeef
+#define PAGE 4096ull
 
 /* A piece of memory that is contiguous in the host */
 struct piece {
@@ -308,15 +311,34 @@ static void count(struct engine *e, const struct blt *b, uint64_t bytes)
 	e->busy_until += bytes * 1e9 / bps;
 }
 
+/* poison(): the page that the command wrote last, where it is in VRAM */
+static void poison(struct engine *e, const struct blt *b)
+{
+	const struct mem *m = &e->tile->sim->mem;
+	uint64_t at = (uintptr_t)b->to.ptr - (uintptr_t)m->vram - 1, i;
+	uint32_t *page;
+
+	if (at >= m->vram_size || !inject(INJECT_VRAM_POISON, e->desc->name))
+		return;
+	page = (uint32_t *)(m->vram + (at & ~(PAGE - 1)));
+	for (i = 0; i < PAGE / sizeof(*page); i++)
+		page[i] = POISON;
+}
+
 /* run(): until it is done (1), the budget is used up (0), or there is a fault (-1) */
 static int run(struct engine *e, struct lrc *l, struct blt *b,
 	       unsigned int *budget)
 {
 	uint64_t n, first = l->progress, total = b->width * b->rows;
+	uint64_t end = total;
 	int how = 1;
 
-	while (l->progress < total && how == 1) {
-		n = *budget ? move(e, l, b, (uint64_t)*budget * BUDGET_BYTES)
+	if (inject(INJECT_COPY_CUT, e->desc->name))
+		end = min(first + CUT_BYTES, total);
+	while (l->progress < end && how == 1) {
+		n = *budget ? move(e, l, b,
+				   min((uint64_t)*budget * BUDGET_BYTES,
+				       end - l->progress))
 			    : 0;
 		if (!n)
 			how = *budget ? -1 : 0;
@@ -324,7 +346,9 @@ static int run(struct engine *e, struct lrc *l, struct blt *b,
 		*budget -= (n + BUDGET_BYTES - 1) / BUDGET_BYTES;
 	}
 	count(e, b, l->progress - first);
-	return how;
+	if (l->progress == total)
+		poison(e, b);
+	return how == 1 && end < total ? 0 : how;
 }
 
 int blt_execute(struct engine *e, struct lrc *l, const uint32_t *dw,

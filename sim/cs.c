@@ -357,9 +357,13 @@ static int cmd_user_interrupt(struct cs *c)
 	return DONE;
 }
 
+/* yields(): at an arbitration point.  Where that is injected, what is left comes to its end */
 static bool yields(const struct cs *c)
 {
-	return c->e->preempt && c->l->arbitration;
+	if (!c->l->arbitration)
+		return false;
+	return c->e->preempt ||
+	       (c->worked && inject(INJECT_PREEMPT, c->e->desc->name));
 }
 
 static int cmd_arb_check(struct cs *c)
@@ -575,6 +579,20 @@ static void enter_batch(struct cs *c, uint64_t to, bool ppgtt)
 	      (unsigned long long)to);
 }
 
+/* breaks(): the engine hangs, and may be past what its own reset can mend */
+static bool breaks(struct cs *c)
+{
+	const char *name = c->e->desc->name;
+
+	c->why = "injected";
+	if (inject(INJECT_ENGINE_HANG, name))
+		return true;
+	if (!inject(INJECT_GT_RESET, name))
+		return false;
+	sched_broken(c->e);
+	return true;
+}
+
 /* A batch in the address space of the context starts others there only: sheet 6.6 */
 static int cmd_batch_start(struct cs *c)
 {
@@ -600,10 +618,7 @@ static int cmd_batch_start(struct cs *c)
 	}
 	l->head = (l->head + 4 * c->n) % l->ring_size;
 	enter_batch(c, to, ppgtt);
-	if (!inject(INJECT_ENGINE_HANG, c->e->desc->name))
-		return JUMPED;
-	c->why = "injected";
-	return JUMPED_HANG;
+	return breaks(c) ? JUMPED_HANG : JUMPED;
 }
 
 /* --- commands that access memory --- */

@@ -22,6 +22,14 @@ struct ctb_message {
 	uint32_t dw[];
 };
 
+struct late_message {
+	TAILQ_ENTRY(late_message) link;
+	struct timer timer;
+	struct tile *tile;
+	unsigned int len;
+	uint32_t dw[];
+};
+
 static void broken(struct tile *t, const struct ctb *ring, const char *why)
 {
 	stats.bad_messages++;
@@ -43,6 +51,13 @@ static void drop_backlog(struct tile *t)
 	timer_cancel(&t->guc.backlog_timer);
 }
 
+static void drop_late(struct late_message *m)
+{
+	TAILQ_REMOVE(&m->tile->guc.late, m, link);
+	timer_cancel(&m->timer);
+	free(m);
+}
+
 static bool usable(const struct ctb *ring)
 {
 	return ring->size && ring->size <= MAX_RING;
@@ -53,6 +68,8 @@ void ctb_enable(struct tile *t, bool enable)
 	struct guc *guc = &t->guc;
 
 	drop_backlog(t);
+	while (!TAILQ_EMPTY(&guc->late))
+		drop_late(TAILQ_FIRST(&guc->late));
 	guc->ctb_enabled = enable && usable(&guc->h2g) && usable(&guc->g2h);
 	guc->ctb_broken = false;
 	guc->h2g_head = 0;
@@ -196,4 +213,26 @@ void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw,
 	STAILQ_INSERT_TAIL(&guc->backlog, m, link);
 	if (!guc->backlog_len++)
 		send_backlog(t);
+}
+
+static void send_late(void *arg)
+{
+	struct late_message *m = arg;
+
+	ctb_send(m->tile, 0, m->dw, m->len);
+	drop_late(m);
+}
+
+void ctb_send_late(struct tile *t, uint64_t delay_ns, const uint32_t *dw,
+		   unsigned int n)
+{
+	struct late_message *m = calloc(1, sizeof(*m) + n * sizeof(uint32_t));
+
+	if (!m)
+		abort();
+	m->tile = t;
+	m->len = n;
+	memcpy(m->dw, dw, n * sizeof(uint32_t));
+	TAILQ_INSERT_TAIL(&t->guc.late, m, link);
+	timer_arm(&m->timer, delay_ns, send_late, m);
 }

@@ -47,46 +47,60 @@ struct flush {
 	uint32_t seqno, asid;
 	uint64_t va, size; /* 0: nothing that engines keep */
 	bool pretend;
+	uint64_t late_ns; /* how long after the report it is done */
 };
 
-static void flush_done(struct flush *f)
+static void flush_engines(const struct flush *f, enum tlb_flush_how how)
 {
-	struct tile *t = f->tile;
-	enum tlb_flush_how how = f->pretend ? TLB_PRETEND : TLB_DROP;
 	unsigned int i;
 
-	TAILQ_REMOVE(&t->guc.flushes, f, link);
-	timer_cancel(&f->timer);
-	for (i = 0; f->size && i < t->nr_engines; i++) {
-		tlb_flush(&t->engine[i], f->asid, f->va, f->size, how);
-		acc_reset(&t->engine[i], f->asid, f->va, f->size);
+	for (i = 0; f->size && i < f->tile->nr_engines; i++) {
+		tlb_flush(&f->tile->engine[i], f->asid, f->va, f->size, how);
+		acc_reset(&f->tile->engine[i], f->asid, f->va, f->size);
 	}
-	trace(t, "guc flush_done seqno=%u", f->seqno);
-	guc_event(t, 0x7001, 1, &f->seqno);
+}
+
+static void late_flush_done(void *arg)
+{
+	struct flush *f = arg;
+
+	TAILQ_REMOVE(&f->tile->guc.late_flushes, f, link);
+	flush_engines(f, TLB_DROP);
 	free(f);
 }
 
-/* flush_due(): and with it those before it, for they are reported in order */
-static void flush_due(void *arg)
+static void flush_done(void *arg)
 {
-	struct flush *f = arg, *first;
-	struct tile *t = f->tile;
+	struct flush *f = arg;
+	struct guc *guc = &f->tile->guc;
 
-	do {
-		first = TAILQ_FIRST(&t->guc.flushes);
-		flush_done(first);
-	} while (first != f);
+	TAILQ_REMOVE(&guc->flushes, f, link);
+	flush_engines(f, f->pretend || f->late_ns ? TLB_PRETEND : TLB_DROP);
+	trace(f->tile, "guc flush_done seqno=%u", f->seqno);
+	guc_event(f->tile, 0x7001, 1, &f->seqno);
+	if (!f->late_ns) {
+		free(f);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&guc->late_flushes, f, link);
+	timer_arm(&f->timer, f->late_ns, late_flush_done, f);
+}
+
+static void drop_list(struct flush_list *list)
+{
+	struct flush *f;
+
+	while ((f = TAILQ_FIRST(list))) {
+		TAILQ_REMOVE(list, f, link);
+		timer_cancel(&f->timer);
+		free(f);
+	}
 }
 
 static void drop_flushes(struct tile *t)
 {
-	struct flush *f;
-
-	while ((f = TAILQ_FIRST(&t->guc.flushes))) {
-		TAILQ_REMOVE(&t->guc.flushes, f, link);
-		timer_cancel(&f->timer);
-		free(f);
-	}
+	drop_list(&t->guc.flushes);
+	drop_list(&t->guc.late_flushes);
 }
 
 /* flush_latency(): each GuC has its own, so that those of two tiles end in any order */
@@ -95,6 +109,23 @@ static uint64_t flush_latency(const struct tile *t)
 	const struct latency *l = &t->sim->opt.latency;
 
 	return t->id && l->flush1_ns ? l->flush1_ns : l->flush_ns;
+}
+
+/* flush_start(): they are reported in order, so that a slow one keeps back those after it */
+static void flush_start(struct flush *f)
+{
+	struct tile *t = f->tile;
+	struct flush *last = TAILQ_LAST(&t->guc.flushes, flush_list);
+	uint64_t now = now_ns(), delay = flush_latency(t);
+
+	delay += inject_time(INJECT_FLUSH_SLOW, NULL);
+	if (last && last->timer.when > now + delay)
+		delay = last->timer.when - now;
+	TAILQ_INSERT_TAIL(&t->guc.flushes, f, link);
+	if (last || delay)
+		timer_arm(&f->timer, delay, flush_done, f);
+	else
+		flush_done(f);
 }
 
 /* flush_submit(): nothing has to be waited for: between two messages no engine is in the
@@ -116,11 +147,8 @@ static int flush_submit(struct tile *t, const struct flush *want)
 	*f = *want;
 	f->tile = t;
 	f->pretend = f->size && inject(INJECT_FLUSH_SKIP, NULL);
-	TAILQ_INSERT_TAIL(&t->guc.flushes, f, link);
-	if (flush_latency(t))
-		timer_arm(&f->timer, flush_latency(t), flush_due, f);
-	else
-		flush_due(f);
+	f->late_ns = f->size ? inject_time(INJECT_FLUSH_LATE, NULL) : 0;
+	flush_start(f);
 	return 0;
 }
 
@@ -339,6 +367,7 @@ static const struct action actions[] = {
 static const struct action events[] = {
 	{ 0x1002, 0, "SCHED_CONTEXT_MODE_DONE", NULL },
 	{ 0x1008, 0, "CONTEXT_RESET_NOTIFICATION", NULL },
+	{ 0x1009, 0, "ENGINE_FAILURE_NOTIFICATION", NULL },
 	{ 0x4600, 0, "DEREGISTER_CONTEXT_DONE", NULL },
 	{ 0x6000, 0, "MEMORY_CAT_ERROR", NULL },
 	{ 0x6002, 0, "REPORT_PAGE_FAULT_REQ_DESC", NULL },
@@ -427,21 +456,28 @@ void guc_event(struct tile *t, uint16_t action, unsigned int n,
 {
 	const struct action *a = find(events, ARRAY_SIZE(events), action);
 	uint32_t dw[8];
+	uint64_t delay;
 
 	if (inject(INJECT_G2H_DROP, a->name))
 		return;
+	delay = inject_time(INJECT_G2H_DELAY, a->name);
 	stats_count("g2h", a->name);
 	trace(t, "guc g2h %s 0x%x 0x%x", a->name, payload[0],
 	      n > 1 ? payload[1] : 0);
 	dw[0] = HXG_ORIGIN_GUC | HXG_TYPE(HXG_EVENT) | action;
 	memcpy(&dw[1], payload, n * sizeof(uint32_t));
-	ctb_send(t, 0, dw, n + 1);
+	if (delay)
+		ctb_send_late(t, delay, dw, n + 1);
+	else
+		ctb_send(t, 0, dw, n + 1);
 }
 
 void guc_init(struct tile *t)
 {
 	STAILQ_INIT(&t->guc.backlog);
+	TAILQ_INIT(&t->guc.late);
 	TAILQ_INIT(&t->guc.flushes);
+	TAILQ_INIT(&t->guc.late_flushes);
 }
 
 void guc_reset(struct tile *t)

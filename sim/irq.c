@@ -60,12 +60,14 @@ static void send_msi(void *arg)
 /* update(): one MSI for each time that the master is turned on and anything is pending */
 static void update(struct sim *sim)
 {
+	uint64_t delay = sim->opt.latency.irq_ns;
+
 	if (!sim->irq_master || sim->irq_sent || !device_pending(sim))
 		return;
 	sim->irq_sent = true;
-	if (sim->opt.latency.irq_ns)
-		timer_arm(&sim->irq_timer, sim->opt.latency.irq_ns, send_msi,
-			  sim);
+	delay += inject_time(INJECT_IRQ_DELAY, NULL);
+	if (delay)
+		timer_arm(&sim->irq_timer, delay, send_msi, sim);
 	else
 		send_msi(sim);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The command line. */
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,41 +13,6 @@
 #include "xesim.h"
 
 #define VERSION "0.1"
-#define MAX_LATENCY_NS 3600000000000ull
-
-struct suffix {
-	const char *text;
-	uint64_t factor;
-};
-
-static const struct suffix size_suffixes[] = {
-	{ "", 1 }, { "K", KIB(1) }, { "M", MIB(1) }, { "G", GIB(1) }, {}
-};
-
-static const struct suffix time_suffixes[] = {
-	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, {}
-};
-
-/* A whole number and a suffix.  Returns -1 if it is not one, or too large */
-static int parse_number(const char *text, const struct suffix *suffix,
-			uint64_t *value)
-{
-	unsigned long long n;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -1;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno)
-		return -1;
-	for (; suffix->text; suffix++)
-		if (!strcmp(end, suffix->text))
-			return __builtin_mul_overflow(n, suffix->factor, value)
-				       ? -1
-				       : 0;
-	return -1;
-}
 
 static int bad(const char *option, const char *value, const char *text)
 {
@@ -79,7 +43,7 @@ static int opt_profile(struct options *o, const char *value)
 
 static int opt_vram(struct options *o, const char *value)
 {
-	if (parse_number(value, size_suffixes, &o->vram))
+	if (parse_size(value, &o->vram))
 		return bad("vram", value,
 			   "not a size; give a whole number with M or G, as "
 			   "in 1G");
@@ -104,14 +68,18 @@ static int opt_inject(struct options *o, const char *value)
 	return 0;
 }
 
+static int opt_chaos(struct options *o, const char *value)
+{
+	o->chaos = value;
+	return 0;
+}
+
 static bool seed_given;
 
 static int opt_seed(struct options *o, const char *value)
 {
-	static const struct suffix none[] = { { "", 1 }, {} };
-
 	seed_given = true;
-	return parse_number(value, none, &o->seed)
+	return parse_number(value, &o->seed)
 		       ? bad("seed", value,
 			     "not a number; give one from 0 to 2^64 - 1")
 		       : 0;
@@ -147,7 +115,7 @@ static int latency_value(const struct latency_name *n, const char *text,
 			 uint64_t *value)
 {
 	if (n->size) {
-		if (!parse_number(text, size_suffixes, value))
+		if (!parse_size(text, value))
 			return 0;
 		fprintf(stderr,
 			"xesim: --latency copy=%s: not a rate; give bytes a "
@@ -155,12 +123,7 @@ static int latency_value(const struct latency_name *n, const char *text,
 			text);
 		return -1;
 	}
-	if (!strcmp(text, "0")) {
-		*value = 0;
-		return 0;
-	}
-	if (!parse_number(text, time_suffixes, value) &&
-	    *value <= MAX_LATENCY_NS)
+	if (!parse_time(text, value))
 		return 0;
 	fprintf(stderr,
 		"xesim: --latency %s=%s: not a time; give a whole number with "
@@ -221,6 +184,8 @@ static const struct option_desc {
 	{ "latency", "LIST", opt_latency,
 	  "what takes time: flush=200us,fault=,job=,irq=,copy=8G" },
 	{ "inject", "FILE", opt_inject, "faults to make on purpose" },
+	{ "chaos", "RATE", opt_chaos,
+	  "at random, what no driver may mind: 0.001[,time=2ms]" },
 	{ "seed", "N", opt_seed, "of what is random" },
 	{ "trace", "FILE", opt_trace, "write down what happens" },
 	{ "stats", "FILE", opt_stats, "write counters at exit and on SIGUSR1" },
@@ -322,9 +287,12 @@ static int open_files(const struct options *o)
 {
 	FILE *f;
 
-	if (o->inject_file && inject_load(o->inject_file, o->seed))
+	inject_init(o->seed);
+	if (o->inject_file && inject_load(o->inject_file))
 		return -1;
-	if (o->inject_file && !seed_given)
+	if (o->chaos && inject_chaos(o->chaos))
+		return -1;
+	if ((o->inject_file || o->chaos) && !seed_given)
 		fprintf(stderr, "xesim: --seed %" PRIu64 " repeats this run\n",
 			o->seed);
 	if (o->trace_file && trace_open(o->trace_file))

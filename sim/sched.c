@@ -337,27 +337,23 @@ static void contend(struct engine *e)
 
 /* --- page faults: sheet 8 --- */
 
-static void report_fault(void *arg)
+static void send_fault(const struct lrc *l, const struct fault *f, uint16_t tag)
 {
-	struct lrc *l = arg;
 	struct tile *t = l->ctx->tile;
 	const struct engine_desc *d = l->engine->desc;
 	uint32_t dw[4];
 
-	if (inject(INJECT_FAULT_DROP, NULL))
-		return;
-	dw[0] = l->fault.level | d->instance << 19 | d->class << 25 |
-		(uint32_t)(l->fault_tag & 15) << 28;
-	dw[1] = l->fault_tag >> 4 | l->asid << 12;
-	dw[2] = l->fault.access | l->fault.type << 2 |
-		((uint32_t)l->fault.va & ~4095u);
-	dw[3] = l->fault.va >> 32;
+	dw[0] = f->level | d->instance << 19 | d->class << 25 |
+		(uint32_t)(tag & 15) << 28;
+	dw[1] = tag >> 4 | l->asid << 12;
+	dw[2] = f->access | f->type << 2 | ((uint32_t)f->va & ~4095u);
+	dw[3] = f->va >> 32;
 	stats.faults++;
 	trace(t,
 	      "fault report engine=%s ctx=%u asid=%u va=0x%llx access=%d "
 	      "type=%d level=%u tag=%u",
-	      d->name, l->ctx->id, l->asid, (unsigned long long)l->fault.va,
-	      l->fault.access, l->fault.type, l->fault.level, l->fault_tag);
+	      d->name, l->ctx->id, l->asid, (unsigned long long)f->va,
+	      f->access, f->type, f->level, tag);
 	guc_event(t, 0x6002, 4, dw);
 }
 
@@ -381,6 +377,33 @@ static int new_tag(struct sched *s, struct lrc *l)
 	int tag = take_tag(s, NULL, l);
 
 	return tag < 0 ? take_tag(s, &nobody, l) : tag;
+}
+
+/* spurious_fault(): at the end of the address space; nobody waits for the answer */
+static void spurious_fault(const struct lrc *l)
+{
+	struct tile *t = l->ctx->tile;
+	struct fault f = { .va = BIT64(t->sim->prof->va_bits) - 4096,
+			   .level = MAX_LEVELS - 1 };
+
+	int tag = new_tag(&t->sched, &nobody);
+
+	if (tag >= 0)
+		send_fault(l, &f, tag);
+}
+
+static void report_fault(void *arg)
+{
+	struct lrc *l = arg;
+	const char *engine = l->engine->desc->name;
+
+	if (inject(INJECT_FAULT_SPURIOUS, engine))
+		spurious_fault(l);
+	if (inject(INJECT_FAULT_DROP, NULL))
+		return;
+	send_fault(l, &l->fault, l->fault_tag);
+	if (inject(INJECT_FAULT_TWICE, engine))
+		send_fault(l, &l->fault, l->fault_tag);
 }
 
 static bool replayed_too_often(struct lrc *l)
@@ -492,6 +515,16 @@ static int hw_class(uint32_t guc_class)
 					     CLASS_COMPUTE,	  CLASS_OTHER };
 
 	return guc_class < ARRAY_SIZE(map) ? (int)map[guc_class] : -1;
+}
+
+/* Only a reset of the GT helps then: driver: xe_guc_exec_queue_reset_failure_handler() */
+void sched_broken(struct engine *e)
+{
+	uint32_t payload[] = { 0, e->logical, 0 };
+
+	while (hw_class(payload[0]) != (int)e->desc->class)
+		payload[0]++;
+	guc_event(e->tile, 0x1009, 3, payload);
 }
 
 static uint32_t present(const struct tile *t, int class)

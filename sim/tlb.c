@@ -262,6 +262,12 @@ const struct xlate *tlb_find(struct engine *e, uint32_t asid, uint64_t va)
 
 	if (!entry)
 		return NULL;
+	if (inject(INJECT_TLB_EVICT, e->desc->name) &&
+	    !changed(e->tile->sim, &entry->x)) {
+		drop(&e->tlb, entry);
+		stats.tlb_evictions++;
+		return NULL;
+	}
 	stats.tlb_hits++;
 	check_use(e, entry, va);
 	if (entry->stale_since)

@@ -118,13 +118,20 @@ struct options {
 	const char *trace_file;
 	const char *stats_file;
 	const char *inject_file;
-	uint64_t vram; /* bytes of one tile */
+	const char *chaos; /* RATE[,time=TIME] */
+	uint64_t vram;	   /* bytes of one tile */
 	uint64_t seed;
 	bool tlb_strict;
 	/* How long after a use of a changed translation its flush may come */
 	uint64_t stale_ns;
 	struct latency latency;
 };
+
+/* --- number.c: numbers with a unit behind; 0, or -1: it is none, or too large --- */
+
+int parse_number(const char *text, uint64_t *value); /* no unit */
+int parse_size(const char *text, uint64_t *bytes);
+int parse_time(const char *text, uint64_t *ns); /* 3600s at most */
 
 /* --- trace.c: what happened ----------------------------------------------- */
 
@@ -235,14 +242,25 @@ int64_t timers_next(void);
 enum injection {
 	INJECT_FLUSH_SKIP, /* report a TLB flush as done without doing it */
 	INJECT_FLUSH_LOST, /* neither do nor report it */
+	INJECT_FLUSH_LATE, /* report it, and do it later */
+	INJECT_FLUSH_SLOW, /* do and report it later */
 	INJECT_G2H_DROP,   /* lose a message to the driver */
+	INJECT_G2H_DELAY,  /* send it later */
 	INJECT_IRQ_DROP,   /* lose an MSI */
+	INJECT_IRQ_DELAY,  /* send it later */
 	INJECT_COPY_CORRUPT, /* flip a bit of what a copy or fill command writes */
-	INJECT_STORE_DROP,   /* lose what a store command of a batch writes */
-	INJECT_ENGINE_HANG,  /* hang at a command of a batch */
-	INJECT_FAULT_DROP,   /* lose a page fault */
-	INJECT_CAT_ERROR,    /* end a context with a CAT error */
-	INJECT_ATOMIC_TWICE, /* do an atomic operation twice */
+	INJECT_COPY_CUT, /* stop it at an odd place, for others to have a turn */
+	INJECT_VRAM_POISON, /* overwrite a page of VRAM that it wrote */
+	INJECT_STORE_DROP,  /* lose what a store command of a batch writes */
+	INJECT_ENGINE_HANG, /* hang at a command of a batch */
+	INJECT_GT_RESET,    /* the same, and only a reset of the GT can help */
+	INJECT_FAULT_DROP,  /* lose a page fault */
+	INJECT_FAULT_TWICE, /* report it twice */
+	INJECT_FAULT_SPURIOUS, /* report one before it that nothing accessed */
+	INJECT_CAT_ERROR,      /* end a context with a CAT error */
+	INJECT_ATOMIC_TWICE,   /* do an atomic operation twice */
+	INJECT_PREEMPT,	       /* take a context off its engine */
+	INJECT_TLB_EVICT,      /* drop a translation that is still right */
 	/* tell the driver of an access to system memory */
 	INJECT_ACCESS_COUNTER,
 	NR_INJECTIONS
@@ -250,8 +268,13 @@ enum injection {
 
 /* inject(): whether this fault is to happen now, for an event called name (or NULL) */
 bool inject(enum injection what, const char *name);
-/* inject_load(): reads the file; returns 0, or -1 with a message on stderr */
-int inject_load(const char *path, uint64_t seed);
+/* inject_time(): the same for those that take a time: how long in ns, 0: not now */
+uint64_t inject_time(enum injection what, const char *name);
+/* inject_init(): no faults */
+void inject_init(uint64_t seed);
+/* These add some; 0, or -1 with a message on stderr */
+int inject_load(const char *path);
+int inject_chaos(const char *text);
 
 /* --- vfu.c: the vfio-user server -------------------------------------------------- */
 
@@ -478,7 +501,7 @@ void tlb_insert(struct engine *e, uint32_t asid, const struct xlate *x);
 
 enum tlb_flush_how {
 	TLB_DROP, /* what an invalidation does */
-	TLB_PRETEND, /* keeps what it should drop, to tell its use (INJECT_FLUSH_SKIP) */
+	TLB_PRETEND, /* keeps what it should drop, to tell its use (INJECT_FLUSH_SKIP, _LATE) */
 	TLB_SETTLE, /* nothing runs in the address space: its stale uses were legal */
 };
 
@@ -549,6 +572,7 @@ struct ctb {
 };
 
 struct ctb_message;
+struct late_message;
 struct flush;
 
 /**
@@ -562,7 +586,9 @@ struct flush;
  * @backlog: messages that await room in @g2h
  * @backlog_len: how many
  * @backlog_timer: looks for room
+ * @late: messages that are held back (INJECT_G2H_DELAY)
  * @flushes: TLB invalidations that are not reported as done, oldest first
+ * @late_flushes: those that are, but are not done (INJECT_FLUSH_LATE)
  * @slpc: GGTT address of the data shared with power control
  * @min_mhz, @max_mhz: what the driver asked for
  */
@@ -573,7 +599,8 @@ struct guc {
 	STAILQ_HEAD(, ctb_message) backlog;
 	unsigned int backlog_len;
 	struct timer backlog_timer;
-	TAILQ_HEAD(, flush) flushes;
+	TAILQ_HEAD(, late_message) late;
+	TAILQ_HEAD(flush_list, flush) flushes, late_flushes;
 	uint64_t slpc;
 	uint32_t min_mhz, max_mhz;
 };
@@ -594,6 +621,9 @@ void ctb_enable(struct tile *t, bool enable);
 void ctb_drain(struct tile *t);
 void ctb_send(struct tile *t, uint16_t fence, const uint32_t *dw,
 	      unsigned int n);
+/* ctb_send_late(): an event, in delay_ns; others overtake it */
+void ctb_send_late(struct tile *t, uint64_t delay_ns, const uint32_t *dw,
+		   unsigned int n);
 
 /* fw.c: the upload of the firmware.  Of its registers, by offset */
 void fw_write(struct tile *t, uint32_t offset, uint32_t value);
@@ -749,6 +779,8 @@ int sched_policy(struct tile *t, uint32_t id, uint32_t key, uint32_t value);
 int sched_mode_set(struct tile *t, uint32_t id, bool enable);
 int sched_submit(struct tile *t, uint32_t id);
 int sched_deregister(struct tile *t, uint32_t id);
+/* sched_broken(): tells the driver that an engine cannot be reset */
+void sched_broken(struct engine *e);
 int sched_fault_response(struct tile *t, const uint32_t *desc);
 /* sched_run(): one slice on each engine that has something to do.  Returns how long
  * there is nothing to do, in ns: 0 go on at once, -1 until something happens

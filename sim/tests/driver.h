@@ -7,8 +7,6 @@
 #ifndef XESIM_TESTS_DRIVER_H
 #define XESIM_TESTS_DRIVER_H
 
-#include <unistd.h>
-
 #include "channel.h"
 #include "clock.h"
 
@@ -26,6 +24,7 @@
 /* G2H */
 #define MODE_DONE EVENT(0x1002)
 #define RESET_NOTIFICATION EVENT(0x1008)
+#define ENGINE_FAILURE EVENT(0x1009)
 #define DEREGISTER_DONE EVENT(0x4600)
 #define CAT_ERROR EVENT(0x6000)
 #define PAGE_FAULT EVENT(0x6002)
@@ -342,18 +341,6 @@ static inline void put_fault(struct channel *c, unsigned int n,
 	submit(c, n);
 	fault(c, report, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE);
 	assert_int_equal(data(c, n), 1);
-}
-
-static inline void inject_rule(const char *rule)
-{
-	char path[] = "/tmp/xesim-test.XXXXXX";
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, rule, strlen(rule)), strlen(rule));
-	close(fd);
-	assert_int_equal(inject_load(path, 1), 0);
-	unlink(path);
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "rule.h"
 
 #define BATCH 0x100000ull
 #define AREA 0x10000000ull /* of which half is for sources */
@@ -566,21 +567,74 @@ static void copies_take_time(void **state)
 
 static void injected_corruption(void **state)
 {
-	char path[] = "/tmp/test_blt.XXXXXX";
-	static const char rule[] = "copy-corrupt count=1\n";
 	struct fixture *f = *state;
-	int fd = mkstemp(path);
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, rule, sizeof(rule) - 1), sizeof(rule) - 1);
-	close(fd);
-	assert_int_equal(inject_load(path, 1), 0);
-	unlink(path);
+	inject_rule("copy-corrupt count=1\n");
 	blit(f, BLT(0x5a, 10), 4095, 0, 0, 0, ADDR(AREA), ADDR(AREA + HALF), 0);
 	ref_copy(AREA + HALF, 0, AREA, 0, 4096, 1);
 	model[HALF] ^= 1;
 	assert_area(f);
 	assert_int_equal(stats.injected, 1);
+	inject_rule("");
+}
+
+/* in_vram(): the first page of AREA from va on that is there, or is not */
+static uint64_t in_vram(struct fixture *f, uint64_t va, bool wanted)
+{
+	for (;; va += PAGE) {
+		uint8_t *at = fixture_at(f, va);
+
+		if ((at >= f->sim.mem.vram &&
+		     at < f->sim.mem.vram + f->sim.mem.vram_size) == wanted)
+			return va;
+	}
+}
+
+static void injected_poison(void **state)
+{
+	static const uint32_t poison = 0xdeadbeef;
+	struct fixture *f = *state;
+	uint64_t to = in_vram(f, AREA + HALF, true);
+	uint64_t elsewhere = in_vram(f, AREA + HALF, false);
+
+	inject_rule("vram-poison=bcs0\n");
+	blit(f, BLT(0x5b, 7), 99, 0, 0, ADDR(elsewhere), 1u << 24);
+	assert_int_equal(stats.injected, 0);
+	blit(f, BLT(0x5a, 10), 99, 0, 0, 0, ADDR(AREA), ADDR(to + PAGE - 100),
+	     0);
+	assert_int_equal(stats.injected, 1);
+	memset(model + elsewhere - AREA, 1, 100);
+	ref_fill(to, 0, PAGE, 1, &poison, 4);
+	assert_area(f);
+	inject_rule("");
+}
+
+/* Neither rows nor patterns nor pages are where it is cut */
+static void injected_cuts(void **state)
+{
+	static const uint32_t color[4] = { 0x03020100, 0x07060504, 0x0b0a0908,
+					   0x0f0e0d0c };
+	struct fixture *f = *state;
+	unsigned int slices = 1;
+	enum cs_stop how;
+
+	inject_rule("copy-cut=bcs0\n");
+	how = execute(f, 1u << 20, BLT(0x44, 16) | 5 << 19, 3200 - 1, 0,
+		      50 << 16 | 200, ADDR(AREA + 8), 0, color[0], color[1],
+		      color[2], color[3], 0, 0, 0, 0, 0);
+	for (; how == CS_BUDGET; slices++)
+		how = cs_run(f->e, f->l, 1u << 20);
+	assert_int_equal(how, CS_EMPTY);
+	assert_int_equal(slices, 157); /* 160000 bytes by 1021 */
+	ref_fill(AREA + 8, 3200, 3200, 50, color, 16);
+	how = execute(f, 1u << 20, BLT(0x5a, 10) | MATRIX, 1499, 9, 1599, 1699,
+		      ADDR(AREA), ADDR(AREA + HALF), 0);
+	while (how == CS_BUDGET)
+		how = cs_run(f->e, f->l, 1u << 20);
+	assert_int_equal(how, CS_EMPTY);
+	ref_copy(AREA + HALF, 1700, AREA, 1600, 1500, 10);
+	assert_area(f);
+	inject_rule("");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -607,6 +661,8 @@ int main(void)
 		TEST(huge_commands_are_bounded),
 		TEST(copies_take_time),
 		TEST(injected_corruption),
+		TEST(injected_poison),
+		TEST(injected_cuts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

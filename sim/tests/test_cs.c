@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "rule.h"
 
 #define BATCH 0x100000ull /* 4 pages */
 #define DATA 0x200000ull  /* 4 pages */
@@ -1203,18 +1204,6 @@ static void commands_are_counted(void **state)
 
 /* --- injected faults --- */
 
-static void inject_rule(const char *rule)
-{
-	char path[] = "/tmp/test_cs.XXXXXX";
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, rule, strlen(rule)), strlen(rule));
-	close(fd);
-	assert_int_equal(inject_load(path, 1), 0);
-	unlink(path);
-}
-
 static void injected_faults(void **state)
 {
 	struct fixture *f = *state;
@@ -1236,6 +1225,29 @@ static void injected_faults(void **state)
 	assert_int_equal(fixture_read32(f, DATA), 0);
 	f->l->hung = false;
 	assert_stop(f, CS_EMPTY);
+	inject_rule("");
+}
+
+/* At an arbitration point, after something was done: it goes on from there */
+static void injected_preemption(void **state)
+{
+	struct fixture *f = *state;
+
+	inject_rule("preempt=bcs0 count=2\n");
+	ring(f, ARB_CHECK, SDI_GGTT(DATA_GGTT, 1), ARB_ON_OFF, ARB_CHECK,
+	     SDI_GGTT(DATA_GGTT, 2), ARB_CHECK, ARB_ON_OFF | 1);
+	batch(f, SDI(DATA, 3), ARB_CHECK, ARB_CHECK, SDI(DATA, 4), BATCH_END);
+	assert_stop(f, CS_YIELD);
+	assert_int_equal(ggtt32(f, DATA_GGTT), 1);
+	assert_stop(f, CS_YIELD);
+	assert_int_equal(ggtt32(f, DATA_GGTT), 2);
+	assert_int_equal(f->l->depth, 0);
+	inject_rule("preempt count=1\n");
+	assert_stop(f, CS_YIELD);
+	assert_int_equal(f->l->depth, 1);
+	assert_int_equal(fixture_read32(f, DATA), 3);
+	assert_stop(f, CS_EMPTY);
+	assert_int_equal(fixture_read32(f, DATA), 4);
 	inject_rule("");
 }
 
@@ -1299,6 +1311,7 @@ int main(void)
 		TEST(memory_that_is_not_aligned),
 		TEST(commands_are_counted),
 		TEST(injected_faults),
+		TEST(injected_preemption),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "driver.h"
+#include "rule.h"
 
 #define MEM_COPY(from, to, n)                                                  \
 	0x56800008, (n)-1, 0, 0, 0, ADDR(from), ADDR(to), 0

@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "random.h"
+#include "rule.h"
 
 #define VA 0x4000000000ull
 #define ACCEPTED 0x0030 /* an action that takes any payload */
@@ -79,18 +80,6 @@ static void event(struct channel *c, uint32_t n)
 	uint32_t payload[] = { n, ~n };
 
 	guc_event(c->t, n & 1 ? 0x1002 : 0x7001, 1 + (n & 1), payload);
-}
-
-static void inject_rule(const char *rule)
-{
-	char path[] = "/tmp/test_guc.XXXXXX";
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, rule, strlen(rule)), strlen(rule));
-	close(fd);
-	assert_int_equal(inject_load(path, 1), 0);
-	unlink(path);
 }
 
 static uint64_t *gsm(struct channel *c, uint32_t addr)
@@ -815,6 +804,25 @@ static void lost_message_by_injection(void **state)
 	assert_int_equal(stats.injected, 1);
 }
 
+static void reset_drops_late_messages(void **state)
+{
+	struct channel *c = *state;
+
+	inject_rule("g2h-delay count=3\n");
+	event(c, 1);
+	event(c, 2);
+	reset_guc(c);
+	assert_int_equal(timers_next(), -1);
+	assert_int_equal(channel_boot(c), 0);
+	event(c, 3);
+	inject_rule("");
+	expect_nothing(c);
+	clock_ns += 10000000; /* the default */
+	timers_run();
+	expect_event(c, EVENT(0x1002), 3, ~3u);
+	expect_nothing(c);
+}
+
 /* --- TLB invalidation --- */
 
 /* keep(): every engine has a page of an address space in its TLB */
@@ -1023,7 +1031,11 @@ static void flushes_are_reported_in_order(void **state)
 	keep(c, 5, VA, PAGE);
 	fast(c, INVALIDATE, 3, 3);
 	fast(c, INVALIDATE, 4, 3);
-	clock_ns += 10;
+	clock_ns += 999;
+	timers_run();
+	assert_true(kept(c, 5, VA));
+	expect_nothing(c);
+	clock_ns++;
 	timers_run();
 	assert_false(kept(c, 5, VA));
 	expect_event(c, INVALIDATED, 1);
@@ -1038,6 +1050,9 @@ static void flushes_are_reported_in_order(void **state)
 	fast(c, INVALIDATE, 5, 0);
 	c->f->sim.opt.latency.flush_ns = 0;
 	fast(c, INVALIDATE, 6, 0);
+	expect_nothing(c);
+	clock_ns += 1000;
+	timers_run();
 	expect_event(c, INVALIDATED, 5);
 	expect_event(c, INVALIDATED, 6);
 }
@@ -1088,6 +1103,87 @@ static void flush_skipped_by_injection(void **state)
 	++*(uint64_t *)fixture_vram(c->f, 0);
 	assert_non_null(tlb_find(c->f->e, 5, VA));
 	assert_int_equal(stats.stale_after_flush, 1);
+}
+
+/* Others overtake it, and answers are not late */
+static void late_message_by_injection(void **state)
+{
+	struct channel *c = *state;
+
+	inject_rule("g2h-delay=TLB_INVALIDATION_DONE time=1us count=1\n");
+	keep(c, 5, VA, PAGE);
+	request(c, INVALIDATE, 1, 0);
+	fast(c, INVALIDATE, 2, 0);
+	inject_rule("");
+	assert_false(kept(c, 5, VA));
+	expect(c, 1, DWORDS(SUCCESS(0)));
+	expect_event(c, INVALIDATED, 2);
+	clock_ns += 999;
+	timers_run();
+	expect_nothing(c);
+	clock_ns++;
+	timers_run();
+	expect_event(c, INVALIDATED, 1);
+	expect_nothing(c);
+	assert_int_equal(stats.injected, 1);
+}
+
+static void flush_late_by_injection(void **state)
+{
+	struct xlate x = { .va = VA, .size = PAGE, .levels = 1 };
+	struct channel *c = *state;
+
+	inject_rule("flush-late time=1us count=1\n");
+	fast(c, INVALIDATE, 1, 3); /* has nothing that could be late */
+	tlb_insert(c->f->e, 5, &x);
+	fast(c, INVALIDATE, 2, 0);
+	inject_rule("");
+	expect_event(c, INVALIDATED, 1);
+	expect_event(c, INVALIDATED, 2);
+	++*(uint64_t *)fixture_vram(c->f, 0);
+	clock_ns += 999;
+	timers_run();
+	assert_non_null(tlb_find(c->f->e, 5, VA));
+	assert_int_equal(stats.stale_after_flush, 1);
+	clock_ns++;
+	timers_run();
+	assert_null(tlb_find(c->f->e, 5, VA));
+	expect_nothing(c);
+	assert_int_equal(stats.injected, 1);
+}
+
+static void reset_drops_late_flushes(void **state)
+{
+	struct channel *c = *state;
+
+	inject_rule("flush-late\n");
+	fast(c, INVALIDATE, 1, 0);
+	inject_rule("");
+	assert_true(timers_next() >= 0);
+	reset_guc(c);
+	assert_int_equal(timers_next(), -1);
+}
+
+static void flush_slow_by_injection(void **state)
+{
+	struct channel *c = *state;
+
+	c->f->sim.opt.latency.flush_ns = 100;
+	keep(c, 5, VA, PAGE);
+	inject_rule("flush-slow time=1us count=1\n");
+	fast(c, INVALIDATE, 1, 0);
+	inject_rule("");
+	fast(c, INVALIDATE, 2, 3);
+	clock_ns += 1099;
+	timers_run();
+	assert_true(kept(c, 5, VA));
+	expect_nothing(c);
+	clock_ns++;
+	timers_run();
+	assert_false(kept(c, 5, VA));
+	expect_event(c, INVALIDATED, 1);
+	expect_event(c, INVALIDATED, 2);
+	expect_nothing(c);
 }
 
 /* --- power control --- */
@@ -1260,6 +1356,8 @@ int main(void)
 		TEST_SMALL(nobody_reads_for_ever),
 		TEST_SMALL(backlog_is_gone_with_its_ring),
 		TEST(lost_message_by_injection),
+		TEST(late_message_by_injection),
+		TEST(reset_drops_late_messages),
 		TEST(flush_of_a_range),
 		TEST(flush_of_odd_ranges),
 		TEST(flush_of_all),
@@ -1274,6 +1372,9 @@ int main(void)
 		TEST(reset_drops_flushes),
 		TEST(flush_lost_by_injection),
 		TEST(flush_skipped_by_injection),
+		TEST(flush_late_by_injection),
+		TEST(reset_drops_late_flushes),
+		TEST(flush_slow_by_injection),
 		TEST(slpc_follows_the_parameters),
 		TEST(slpc_shuts_down),
 		TEST(slpc_nonsense),

@@ -5,23 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "xesim.h"
-
-static char path[64];
+#include "rule.h"
 
 static int load_seed(const char *text, uint64_t seed)
 {
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-	return inject_load(path, seed);
+	inject_init(seed);
+	return rule_load(text);
 }
 
 static int load(const char *text)
@@ -111,6 +102,122 @@ static void test_counted(void **state)
 	assert_int_equal(stats.injected - before, 3);
 }
 
+/* The longest of those that hit; a default; and 0 where none does */
+static void test_time(void **state)
+{
+	(void)state;
+	assert_int_equal(load("irq-delay time=5us after=1 count=2\n"
+			      "irq-delay time=7ns count=2\n"
+			      "flush-slow\n"),
+			 0);
+	assert_int_equal(inject_time(INJECT_IRQ_DELAY, NULL), 7);
+	assert_int_equal(inject_time(INJECT_IRQ_DELAY, NULL), 5000);
+	assert_int_equal(inject_time(INJECT_IRQ_DELAY, NULL), 5000);
+	assert_int_equal(inject_time(INJECT_IRQ_DELAY, NULL), 0);
+	assert_int_equal(inject_time(INJECT_FLUSH_SLOW, NULL), 10000000);
+	assert_int_equal(inject_time(INJECT_FLUSH_LATE, NULL), 0);
+	assert_int_equal(load("irq-delay time=3600s"), 0);
+	assert_int_equal(inject_time(INJECT_IRQ_DELAY, NULL), 3600000000000);
+}
+
+/* late(): how many of n messages are, none of them by more than max */
+static unsigned int late(const char *name, unsigned int n, uint64_t max)
+{
+	unsigned int i, hit = 0;
+	uint64_t ns;
+
+	for (i = 0; i < n; i++) {
+		ns = inject_time(INJECT_G2H_DELAY, name);
+		assert_true(ns <= max);
+		hit += ns > 0;
+	}
+	return hit;
+}
+
+/* Nothing that a driver might not survive, nor what is late in the wrong order */
+static void test_chaos(void **state)
+{
+	static const enum injection harmless[] = {
+		INJECT_FLUSH_SLOW,  INJECT_IRQ_DELAY, INJECT_COPY_CUT,
+		INJECT_FAULT_TWICE, INJECT_PREEMPT,   INJECT_TLB_EVICT
+	};
+	unsigned int i, n = 0;
+
+	(void)state;
+	inject_init(1);
+	assert_int_equal(inject_chaos("1"), 0);
+	for (i = 0; i < ARRAY_SIZE(harmless); i++)
+		assert_true(inject(harmless[i], "bcs0"));
+	for (i = 0; i < NR_INJECTIONS; i++)
+		n += inject(i, NULL);
+	assert_int_equal(n, ARRAY_SIZE(harmless));
+	assert_int_equal(late("SCHED_CONTEXT_MODE_DONE", 100, 2000000), 100);
+	assert_int_equal(late("MEMORY_CAT_ERROR", 100, 0), 0);
+	assert_int_equal(late("CONTEXT_RESET_NOTIFICATION", 100, 0), 0);
+}
+
+static void test_chaos_is_random(void **state)
+{
+	uint64_t ns[3][100];
+	unsigned int i, j, small = 0;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		inject_init(i / 2);
+		assert_int_equal(inject_chaos("0.5,time=1s"), 0);
+		for (j = 0; j < 100; j++)
+			ns[i][j] = inject_time(INJECT_IRQ_DELAY, NULL);
+	}
+	assert_memory_equal(ns[0], ns[1], sizeof(ns[0]));
+	assert_memory_not_equal(ns[1], ns[2], sizeof(ns[0]));
+	for (j = 0; j < 100; j++) {
+		assert_true(ns[0][j] <= 1000000000);
+		small += ns[0][j] < 500000000;
+	}
+	assert_in_range(small, 60, 90);
+}
+
+/* Also beside as many rules as a file may have */
+static void test_chaos_beside_rules(void **state)
+{
+	char text[20 * 256] = "";
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 256; i++)
+		strcat(text, "irq-drop\n");
+	assert_int_equal(load(text), 0);
+	assert_int_equal(inject_chaos("1"), 0);
+	assert_true(inject(INJECT_IRQ_DROP, NULL));
+	assert_true(inject(INJECT_TLB_EVICT, "ccs0"));
+}
+
+static void test_bad_chaos(void **state)
+{
+	static const char *const bad[] = { "",
+					   "x",
+					   "1.1",
+					   "-1",
+					   "0.1,",
+					   "0.1,time",
+					   "0.1,time=",
+					   "0.1,time=0",
+					   "0.1,tim=1",
+					   "0.1,time=1",
+					   "0.1time=1us",
+					   "0.1,time=3601s",
+					   "nan",
+					   "0.1,time=1us," };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		inject_init(1);
+		assert_int_equal(inject_chaos(bad[i]), -1);
+		assert_false(inject(INJECT_TLB_EVICT, NULL));
+	}
+}
+
 static void test_bad_lines(void **state)
 {
 	static const char *const lines[] = {
@@ -130,6 +237,11 @@ static void test_bad_lines(void **state)
 		"irq-drop prob=",
 		"irq-drop afterwards=1",
 		"irq-drop every 3",
+		"irq-drop time=1ms",
+		"irq-delay time=",
+		"irq-delay time=0",
+		"irq-delay time=5",
+		"irq-delay time=3601s",
 		"irq-drop\nirq-drop count=1 foo\n",
 	};
 	unsigned int i;
@@ -155,26 +267,8 @@ static void test_too_many(void **state)
 static void test_no_file(void **state)
 {
 	(void)state;
-	assert_int_equal(inject_load("/nonexistent/file", 1), -1);
-	assert_int_equal(inject_load("/", 1), -1);
-}
-
-static int setup(void **state)
-{
-	int fd;
-
-	(void)state;
-	strcpy(path, "/tmp/test_inject.XXXXXX");
-	fd = mkstemp(path);
-	if (fd < 0)
-		return -1;
-	return close(fd);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	return unlink(path);
+	assert_int_equal(inject_load("/nonexistent/file"), -1);
+	assert_int_equal(inject_load("/"), -1);
 }
 
 int main(void)
@@ -186,10 +280,15 @@ int main(void)
 		cmocka_unit_test(test_several_rules),
 		cmocka_unit_test(test_probability),
 		cmocka_unit_test(test_counted),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_chaos),
+		cmocka_unit_test(test_chaos_is_random),
+		cmocka_unit_test(test_chaos_beside_rules),
+		cmocka_unit_test(test_bad_chaos),
 		cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_no_file),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

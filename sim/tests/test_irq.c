@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "fixture.h"
 #include "random.h"
+#include "rule.h"
 
 #define MASTER 0x190008
 #define TILE 0x190010
@@ -273,16 +274,22 @@ static void msi_signals_the_eventfd(void **state)
 	vfu_free(&d->sim);
 }
 
-static void inject_rule(const char *rule)
+static void msi_delayed_by_injection(void **state)
 {
-	char path[] = "/tmp/test_irq.XXXXXX";
-	int fd = mkstemp(path);
+	struct device *d = *state;
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, rule, strlen(rule)), strlen(rule));
-	close(fd);
-	assert_int_equal(inject_load(path, 1), 0);
-	unlink(path);
+	inject_rule("irq-delay time=5us count=1\n");
+	d->sim.opt.latency.irq_ns = 1000;
+	master(d, ENABLE);
+	irq_raise(&d->sim.tile[0], 15, 1);
+	clock_ns += 5999;
+	timers_run();
+	assert_int_equal(stats.interrupts, 0);
+	clock_ns++;
+	timers_run();
+	assert_int_equal(stats.interrupts, 1);
+	assert_int_equal(stats.injected, 1);
+	inject_rule("");
 }
 
 static void msi_lost_by_injection(void **state)
@@ -596,6 +603,7 @@ int main(void)
 		TEST(msi_may_take_its_time),
 		TEST(msi_that_is_late_is_not_sent_while_disabled),
 		TEST(msi_signals_the_eventfd),
+		TEST(msi_delayed_by_injection),
 		TEST(msi_lost_by_injection),
 		TEST(master_of_a_tile_is_stored),
 		TEST(reset_forgets_events),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "driver.h"
+#include "rule.h"
 
 /* --- life of a context --- */
 
@@ -1268,6 +1269,85 @@ static void fault_lost_by_injection(void **state)
 	expect_event(c, MODE_DONE, 1, 0);
 }
 
+/* The second answer, to which nobody listens, must not be one to the next fault */
+static void fault_reported_twice_by_injection(void **state)
+{
+	struct channel *c = *state;
+	uint32_t report[4], again[4], next[4];
+
+	inject_rule("fault-twice=bcs0 count=1\n");
+	create(c, 1, COPY, 1);
+	batch(c, 1, STORE(HOLE, 1), STORE(HOLE + PAGE, 1), BATCH_END);
+	submit(c, 1);
+	fault(c, report, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE);
+	fault(c, again, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE);
+	inject_rule("");
+	assert_memory_equal(report, again, sizeof(report));
+	map_hole(c, PTE_ALL);
+	respond(c, report, false);
+	fault(c, next, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE + PAGE);
+	assert_int_not_equal(tag_of(next), tag_of(report));
+	respond(c, again, true);
+	run(c, MS);
+	assert_int_equal(fixture_read32(c->f, HOLE), 1);
+	fixture_map(c->f, HOLE + PAGE, fixture_alloc(c->f, PAGE), PTE_ALL);
+	respond(c, next, false);
+	run(c, MS);
+	assert_int_equal(fixture_read32(c->f, HOLE + PAGE), 1);
+	assert_int_equal(stats.faults, 3);
+	assert_int_equal(stats.injected, 1);
+	expect_nothing(c);
+}
+
+/* Before a real one, on which the answer to the other has no effect */
+static void spurious_fault_by_injection(void **state)
+{
+	struct channel *c = *state;
+	uint32_t bogus[4], report[4];
+
+	inject_rule("fault-spurious=bcs0 count=1\n");
+	create(c, 1, COPY, 1);
+	batch(c, 1, STORE(HOLE, 1), BATCH_END);
+	submit(c, 1);
+	fault(c, bogus, CLASS_COPY, 0, 4, NOT_PRESENT_READ,
+	      BIT64(c->f->sim.prof->va_bits) - PAGE);
+	fault(c, report, CLASS_COPY, 0, 0, NOT_PRESENT_WRITE, HOLE);
+	inject_rule("");
+	assert_int_not_equal(tag_of(bogus), tag_of(report));
+	respond(c, bogus, true);
+	run(c, MS);
+	expect_nothing(c);
+	map_hole(c, PTE_ALL);
+	respond(c, report, false);
+	run(c, MS);
+	assert_int_equal(fixture_read32(c->f, HOLE), 1);
+	assert_int_equal(stats.cat_errors, 0);
+}
+
+/* The engine does nothing any more, until the GT is reset */
+static void broken_engine_by_injection(void **state)
+{
+	struct channel *c = *state;
+
+	inject_rule("gt-reset=ccs3 count=1\n");
+	create(c, 1, COMPUTE, 8);
+	batch(c, 1, STORE(DATA(1), 1), BATCH_END);
+	submit(c, 1);
+	run(c, 10 * MS);
+	inject_rule("");
+	expect_event(c, ENGINE_FAILURE, COMPUTE, 3, 0);
+	expect_nothing(c);
+	assert_int_equal(id_on(c, "ccs3"), 1);
+	assert_int_equal(data(c, 1), 0);
+	regs_write(c->t, 0x941c, 1);
+	assert_int_equal(channel_boot(c), 0);
+	create(c, 2, COMPUTE, 8);
+	batch(c, 2, STORE(DATA(2), 1), BATCH_END);
+	submit(c, 2);
+	run(c, MS);
+	assert_int_equal(data(c, 2), 1);
+}
+
 static void error_by_injection(void **state)
 {
 	struct channel *c = *state;
@@ -1716,6 +1796,9 @@ int main(void)
 		TEST(fault_while_it_is_being_disabled),
 		TEST(faults_that_wait_have_tags_of_their_own),
 		TEST(fault_lost_by_injection),
+		TEST(fault_reported_twice_by_injection),
+		TEST(spurious_fault_by_injection),
+		TEST(broken_engine_by_injection),
 		TEST(error_by_injection),
 		TEST(report_may_take_its_time),
 		TEST(one_error_of_a_parallel_context),

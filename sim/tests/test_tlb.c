@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "fixture.h"
 #include "random.h"
+#include "rule.h"
 
 #define VA 0x4000000000ull
 #define ASID 7
@@ -383,6 +384,23 @@ static void generation_tells_of_flushes(void **state)
 
 /* --- stale translations --- */
 
+/* A translation that is still right can be dropped at any time; a stale one tells too much */
+static void evicted_by_injection(void **state)
+{
+	struct fixture *f = *state;
+
+	insert(f, ASID, VA, PAGE, 1);
+	insert(f, ASID, VA + PAGE, PAGE, 2);
+	++*entry_at(f, 2);
+	inject_rule("tlb-evict=bcs0\n");
+	assert_true(find(f, ASID, VA) == NONE);
+	assert_int_equal(find(f, ASID, VA + PAGE), 2);
+	inject_rule("");
+	assert_true(find(f, ASID, VA) == NONE);
+	assert_int_equal(stats.tlb_evictions, 1);
+	assert_int_equal(stats.tlb_hits, 1);
+}
+
 static void pretended_flush_tells_changed_uses(void **state)
 {
 	struct fixture *f = *state;
@@ -737,6 +755,7 @@ int main(void)
 		TEST(range_drops_all_sizes_at_once),
 		TEST(flush_of_all_address_spaces),
 		TEST(generation_tells_of_flushes),
+		TEST(evicted_by_injection),
 		TEST(pretended_flush_tells_changed_uses),
 		TEST(pretended_flush_is_over_with_a_good_use),
 		TEST(stale_use_is_legal_for_a_while),
