@@ -22,6 +22,10 @@ int trace_open(const char *path)
 	setvbuf(file, NULL, _IOFBF, MIB(1));
 	start = now_ns();
 	trace_on = true;
+	/* What puts the traces of several simulators side by side */
+	trace(NULL, "trace start clock=%llu.%06llu",
+	      (unsigned long long)start / 1000000000,
+	      (unsigned long long)start / 1000 % 1000000);
 	return 0;
 }
 
