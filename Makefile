@@ -48,7 +48,7 @@ mutants: deps ## break the notifiers on purpose: the suite must notice
 	@scripts/mutants
 
 ## The Xe driver on simulated GPUs
-.PHONY: sim igt igt-compare convict sim-test timeline
+.PHONY: sim igt igt-compare convict sim-test bench timeline
 sim: deps ## build the GPU simulator
 	@scripts/sim build
 igt: deps ## run IGT: LIST=basic|full|'xe_vm@*bind*' KERNEL=ours GPUS=1
@@ -73,6 +73,11 @@ igt-compare: deps ## run IGT on two kernels, show what differs: A=base B=ours
 	@scripts/sim build
 	@scripts/igt compare
 
+bench: deps ## page faults, prefetch, munmap() with 1, 2 and 4 GPUs: KERNEL=ours FLUSH=5ms
+	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"
+	@scripts/qemu fetch
+	@scripts/sim build
+	@scripts/bench
 timeline: ## draw a run with TRACE=1: RUN=out/igt/ours-basic FROM=1.5 TO=2 OUT=picture.svg
 	@scripts/timeline.py '$(RUN)' --from '$(FROM)' --to '$(TO)' --out '$(OUT)'
 

@@ -221,6 +221,21 @@ unpacked_version() {
 	zcat -f "$1/usr/share/doc/$2"/changelog.* | sed -nE '1s/^[^(]*\(([^)]*)\).*/\1/p'
 }
 
+# build_program NAME ARGS...: tests/guest/NAME.c, into SCRATCH; ARGS are gcc's.
+build_program() {
+	need_tool gcc
+	gcc -O2 -Wall -Wextra -Werror -static -o "$SCRATCH/$1" "$TOP/tests/guest/$1.c" "${@:2}" ||
+		die "tests/guest/$1.c does not compile" "see above"
+}
+
+# build_gpu_program NAME: one that calls the Xe driver.
+build_gpu_program() {
+	# This header alone, as libdrm has the others
+	mkdir -p "$SCRATCH/include"
+	cp "$("$TOP/scripts/tree" path)/include/uapi/drm/xe_drm.h" "$SCRATCH/include/"
+	build_program "$1" -I "$SCRATCH/include" -I /usr/include/libdrm -ldrm
+}
+
 # Lines of the kernel's log that are a complaint.  A user program's general protection
 # fault reads "general protection fault ip:".
 COMPLAINT='WARNING:|BUG:|kernel BUG at|Oops|Kernel panic|general protection fault[,:]'
