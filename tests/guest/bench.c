@@ -57,7 +57,7 @@ struct xe_madvise {
 #define QUEUES 4
 #define TIMEOUT_S 120 /* of a fence: the host may be busy */
 
-#define FAULTS 512 /* of each queue */
+#define FAULTS 128 /* of each queue */
 #define FAULT_ROUNDS 15
 #define PREFETCH_SIZE MIB(16)
 #define PREFETCH_ROUNDS 5
