@@ -55,7 +55,7 @@ shows() {
 bench() { (cd "$co" && scripts/bench "$@"); }
 
 prepare() {
-	unset KERNEL VARIANT FLUSH
+	unset KERNEL VARIANT FLUSH TRACE
 	export HOME=$dir/home XDG_CACHE_HOME=$dir/cache STUB=$dir PATH=$dir/bin:$PATH
 	mkdir -p "$co" "$dir/bin" "$dir/tree/include/uapi/drm"
 	cp -r "$top/scripts" "$co/"
