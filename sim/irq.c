@@ -86,7 +86,9 @@ void irq_reset(struct tile *t)
 uint32_t irq_read(struct tile *t, uint32_t offset)
 {
 	switch (offset) {
-	case DG1_MSTR_TILE_INTR:
+	case DG1_MSTR_TILE_INTR: /* in the first tile's window only */
+		if (t->id)
+			return 0;
 		return device_pending(t->sim) |
 		       (t->sim->irq_master ? MASTER_ENABLE : 0);
 	case GFX_MSTR_IRQ:
@@ -132,6 +134,8 @@ void irq_write(struct tile *t, uint32_t offset, uint32_t value)
 {
 	switch (offset) {
 	case DG1_MSTR_TILE_INTR:
+		if (t->id)
+			break;
 		t->sim->irq_master = value & MASTER_ENABLE;
 		timer_cancel(&t->sim->irq_timer);
 		t->sim->irq_sent = false;

@@ -313,12 +313,11 @@ static const struct xlate *translate(struct engine *e, struct lrc *l,
 		l->fault.type = FAULT_WRITE;
 		return NULL;
 	}
-	/* For every context or for none: what it has in memory and what GuC is told of it
-	 * are the same whether its address space is in fault mode (sheet 7.2) or not
-	 * (driver: xe_lrc_init(), __register_exec_queue())
+	/* Nothing tells whether an address space is in fault mode (sheet 7.2; driver:
+	 * xe_lrc_init(), __register_exec_queue()) but that a fault of it was served
 	 */
 	if (acc == ACC_ATOMIC && !found->atomic &&
-	    e->tile->sim->prof->strict_atomics) {
+	    (l->served || e->tile->sim->prof->strict_atomics)) {
 		l->fault.type = FAULT_ATOMIC;
 		return NULL;
 	}

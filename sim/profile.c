@@ -39,6 +39,55 @@ static const struct reg_init bmg_regs[] = {
 	{ 0x374c48, 0x00000008 }, /* 7.2 xe_nvm_writable_override: locked */
 };
 
+/* Bits of bank 0: sheet 3.6; registers: sheet 3.8.  BCS0 and the link copy engines */
+static const struct engine_desc pvc_engines[] = {
+	{ "ccs0", CLASS_COMPUTE, 0, 0x01a000, 4 },
+	{ "ccs1", CLASS_COMPUTE, 1, 0x01c000, 5 },
+	{ "ccs2", CLASS_COMPUTE, 2, 0x01e000, 6 },
+	{ "ccs3", CLASS_COMPUTE, 3, 0x026000, 7 },
+	{ "bcs0", CLASS_COPY, 0, 0x022000, 15 },
+	{ "bcs1", CLASS_COPY, 1, 0x3e0000, 14 },
+	{ "bcs2", CLASS_COPY, 2, 0x3e2000, 13 },
+	{ "bcs3", CLASS_COPY, 3, 0x3e4000, 12 },
+	{ "bcs4", CLASS_COPY, 4, 0x3e6000, 11 },
+	{ "bcs5", CLASS_COPY, 5, 0x3e8000, 10 },
+	{ "bcs6", CLASS_COPY, 6, 0x3ea000, 9 },
+	{ "bcs7", CLASS_COPY, 7, 0x3ec000, 8 },
+	{ "bcs8", CLASS_COPY, 8, 0x3ee000, 23 },
+};
+
+/* What they mean: sheet 3.4 and appendix A, and the driver's function of that name */
+static const struct reg_init pvc_regs[] = {
+	{ 0x000d00,
+	  0x0000000e }, /* xe_gt_clock_init: crystal 19.2 MHz, not shifted */
+	{ 0x009118, 0x0000001f }, /* read_copy_fuses: BCS1 to 8; L3 mode */
+	{ 0x009120, 0x00000004 }, /* 7.2: a production part */
+	{ 0x009134, 0x000000ff }, /* load_eu_mask: 8 EUs in each DSS */
+	{ 0x009144, 0x00ff00ff }, /* xe_gt_topology_init: 8 DSS for each of */
+	{ 0x009148, 0x00ff00ff }, /* CCS0 to 3: read_compute_fuses_from_dss */
+	{ 0x10100c,
+	  0x00002000 }, /* 7.2: non-posted erase; driver FLR is allowed */
+	{ 0x101010, 0x00000080 }, /* wait_for_lmem_ready */
+	{ 0x1082c0, 0x00000180 }, /* get_wopcm_size: 8 MiB */
+	{ 0x281014,
+	  0x00081020 }, /* RPn 400, RP1 800, RP0 1600 MHz, in 50 MHz */
+	{ 0x285c48, 0x00000008 }, /* 7.2 xe_nvm_writable_override: locked */
+};
+
+/* Ponte Vecchio, and what tells two of them apart.  revision: base die B3, GT C0 (driver:
+ * xe_step_pre_gmdid_get()).  It is not known what the hardware makes of an atomic operation of
+ * a batch by an entry without AE; user space expects it to be done (IGT: xe_exec_store).
+ */
+#define PVC(_name, _text, _tiles)                                              \
+	{                                                                      \
+		.name = _name, .text = _text, .device = 0x0bd5,                \
+		.revision = 0x2f, .class = 0x038000, .tiles = _tiles,          \
+		.va_bits = 57, .dma_bits = 52, .vram_default = GIB(1),         \
+		.fw_gt_ack = 0x130044, .guc_file = "xe/pvc_guc_model.bin",     \
+		.engines = pvc_engines, .nr_engines = ARRAY_SIZE(pvc_engines), \
+		.regs = pvc_regs, .nr_regs = ARRAY_SIZE(pvc_regs),             \
+	}
+
 static const struct profile profiles[] = {
 	{
 		.name = "bmg",
@@ -58,6 +107,8 @@ static const struct profile profiles[] = {
 		.regs = bmg_regs,
 		.nr_regs = ARRAY_SIZE(bmg_regs),
 	},
+	PVC("pvc", "Ponte Vecchio, one tile", 1),
+	PVC("pvc2", "Ponte Vecchio, two tiles", 2),
 };
 
 /* profile_find(): by name, or NULL */

@@ -464,6 +464,7 @@ static void answered(struct lrc *l, bool failed)
 		cat_error(l, "page fault not served");
 		return;
 	}
+	l->served = true;
 	/* It is walked anew, also where the entry was there, and allowed too little */
 	tlb_flush(l->engine, l->asid, l->fault.va, 4096, TLB_DROP);
 	set_state(l, LRC_READY);

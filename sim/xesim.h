@@ -81,7 +81,10 @@ struct profile {
 	unsigned int tiles;
 	unsigned int va_bits;
 	unsigned int dma_bits;
-	bool strict_atomics; /* an entry without AE faults atomic operations */
+	/* An entry without AE faults atomic operations; else only where page faults
+	 * are served
+	 */
+	bool strict_atomics;
 	uint64_t vram_default;
 	bool wide_timestamp; /* CTX_TIMESTAMP has 64 bits */
 	uint32_t fw_gt_ack;  /* forcewake acknowledgement of domain GT */
@@ -671,6 +674,7 @@ enum lrc_state {
  * @fault: of the access that failed last
  * @fault_tag: of the fault that was reported; @fault_pending: it is not answered
  * @fault_timer: the report is due (--latency fault=)
+ * @served: a fault was: its address space is one in fault mode
  * @replay: the access that was reported last
  * @replays, @replay_since: how often in a row, and since when
  * @spins: it looped and found nothing changed; the engine need not hurry
@@ -703,6 +707,7 @@ struct lrc {
 	uint16_t fault_tag;
 	bool fault_pending;
 	struct timer fault_timer;
+	bool served;
 	struct fault replay;
 	unsigned int replays;
 	uint64_t replay_since;

@@ -116,10 +116,7 @@ static inline int channel_boot(struct channel *c)
 /* channel_map(): new memory at an address of the tile's GGTT */
 static inline void channel_map(struct channel *c, uint64_t addr, uint64_t size)
 {
-	uint64_t i, pa = fixture_alloc(c->f, size);
-
-	for (i = 0; i < size; i += PAGE)
-		c->t->gsm[(addr + i) / PAGE] = (pa + i) | 3;
+	tile_ggtt(c->t, addr, fixture_alloc(c->f, size), size);
 }
 
 /* channel_memory(): of what follows at FIRMWARE_GGTT and CTB_GGTT */

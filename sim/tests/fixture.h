@@ -56,13 +56,19 @@ static inline uint64_t fixture_alloc(struct fixture *f, uint64_t size)
 	return pa;
 }
 
-static inline void fixture_ggtt(struct fixture *f, uint64_t addr, uint64_t pa,
-				uint64_t size)
+static inline void tile_ggtt(struct tile *t, uint64_t addr, uint64_t pa,
+			     uint64_t size)
 {
 	uint64_t i;
 
 	for (i = 0; i < size; i += PAGE)
-		f->sim.tile[0].gsm[(addr + i) / PAGE] = (pa + i) | 3;
+		t->gsm[(addr + i) / PAGE] = (pa + i) | 3;
+}
+
+static inline void fixture_ggtt(struct fixture *f, uint64_t addr, uint64_t pa,
+				uint64_t size)
+{
+	tile_ggtt(&f->sim.tile[0], addr, pa, size);
 }
 
 /* fixture_slot(): the entry for an address in the table of a level (0: the last), with the

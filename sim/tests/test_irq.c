@@ -21,10 +21,8 @@
 #define ENABLE BIT(31)
 #define VALID BIT(31)
 
-/* A device of two tiles, as no platform has it */
 struct device {
 	struct sim sim;
-	struct profile profile;
 };
 
 static int setup(void **state)
@@ -33,9 +31,7 @@ static int setup(void **state)
 
 	if (!d)
 		return -1;
-	d->profile = *profile_find("bmg");
-	d->profile.tiles = 2;
-	d->sim.opt.profile = &d->profile;
+	d->sim.opt.profile = profile_find(*state);
 	d->sim.opt.vram = MIB(256);
 	memset(&stats, 0, sizeof(stats));
 	*state = d;
@@ -109,25 +105,46 @@ static void event_shows_at_every_level(void **state)
 	}
 }
 
-/* Tells the engine by which class and instance: sheet 3.6 */
-static void identity_names_the_source(void **state)
+struct identity {
+	unsigned int source, class, instance;
+};
+
+/* identities(): tells the engine by which class and instance: sheet 3.6 */
+static void identities(struct tile *t, const struct identity *known,
+		       unsigned int n)
 {
-	static const struct {
-		unsigned int source, class, instance;
-	} known[] = {
-		{ 0, 0, 0 }, { 4, 5, 0 },  { 5, 5, 1 },	 { 6, 5, 2 },
-		{ 7, 5, 3 }, { 15, 3, 0 }, { 23, 3, 8 }, { 25, 4, 0 },
-	};
-	struct device *d = *state;
-	struct tile *t = &d->sim.tile[0];
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(known); i++) {
+	for (i = 0; i < n; i++) {
 		irq_raise(t, known[i].source, 1);
 		assert_int_equal(identity(t, known[i].source),
 				 VALID | known[i].instance << 20 |
 					 known[i].class << 16 | 1);
 	}
+}
+
+static void identity_names_the_source(void **state)
+{
+	static const struct identity known[] = {
+		{ 0, 0, 0 }, { 4, 5, 0 },  { 5, 5, 1 },	 { 6, 5, 2 },
+		{ 7, 5, 3 }, { 15, 3, 0 }, { 23, 3, 8 }, { 25, 4, 0 },
+	};
+	struct device *d = *state;
+
+	identities(&d->sim.tile[0], known, ARRAY_SIZE(known));
+}
+
+static void identity_on_ponte_vecchio(void **state)
+{
+	static const struct identity known[] = {
+		{ 4, 5, 0 },  { 5, 5, 1 },  { 6, 5, 2 },  { 7, 5, 3 },
+		{ 15, 3, 0 }, { 14, 3, 1 }, { 13, 3, 2 }, { 12, 3, 3 },
+		{ 11, 3, 4 }, { 10, 3, 5 }, { 9, 3, 6 },  { 8, 3, 7 },
+		{ 23, 3, 8 }, { 25, 4, 0 },
+	};
+	struct device *d = *state;
+
+	identities(&d->sim.tile[1], known, ARRAY_SIZE(known));
 }
 
 static void events_of_a_source_are_merged(void **state)
@@ -321,6 +338,21 @@ static void master_of_a_tile_is_stored(void **state)
 	assert_int_equal(regs_read(t, TILE), 2);
 	master(d, ENABLE);
 	assert_int_equal(regs_read(&d->sim.tile[0], TILE), 0);
+}
+
+static void master_of_the_device_is_in_the_first_tile(void **state)
+{
+	struct device *d = *state;
+	struct tile *second = &d->sim.tile[1];
+
+	irq_raise(second, 15, 1);
+	regs_write(second, MASTER, ENABLE);
+	assert_int_equal(regs_read(second, MASTER), 0);
+	assert_int_equal(stats.interrupts, 0);
+	master(d, ENABLE);
+	regs_write(second, MASTER, 0);
+	assert_int_equal(regs_read(&d->sim.tile[0], MASTER), ENABLE | 2);
+	assert_int_equal(stats.interrupts, 1);
 }
 
 static void reset_forgets_events(void **state)
@@ -586,14 +618,17 @@ static void no_event_is_lost_or_told_twice(void **state)
 		run_handler(*state, rates[i]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ON(name, profile)                                                      \
+	cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, profile)
+#define TEST(name) ON(name, "pvc2")
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(nothing_is_pending_at_first),
 		TEST(event_shows_at_every_level),
-		TEST(identity_names_the_source),
+		ON(identity_names_the_source, "bmg"),
+		TEST(identity_on_ponte_vecchio),
 		TEST(events_of_a_source_are_merged),
 		TEST(selector_zero_selects_nothing),
 		TEST(identity_is_latched),
@@ -606,6 +641,7 @@ int main(void)
 		TEST(msi_delayed_by_injection),
 		TEST(msi_lost_by_injection),
 		TEST(master_of_a_tile_is_stored),
+		TEST(master_of_the_device_is_in_the_first_tile),
 		TEST(reset_forgets_events),
 		TEST(no_event_is_lost_or_told_twice),
 	};

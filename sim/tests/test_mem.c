@@ -365,14 +365,12 @@ static void memory_of_a_device(void **state)
 		{ MIB(1025), GIB(2) },
 		{ GIB(3), GIB(4) },
 	};
-	struct profile p = *profile_find("bmg");
 	unsigned int i, files = open_files();
 	uint8_t *vram, *gsm;
 
 	(void)state;
-	p.tiles = 2;
 	for (i = 0; i < ARRAY_SIZE(sizes_of); i++) {
-		struct sim sim = { .opt.profile = &p,
+		struct sim sim = { .opt.profile = profile_find("pvc2"),
 				   .opt.vram = sizes_of[i][0] };
 
 		assert_int_equal(sim_init(&sim), 0);
@@ -1028,18 +1026,19 @@ static void access_checks_what_is_allowed(void **state)
 	}
 }
 
-/* Where the platform asks for nothing, AE is not needed */
+/* Where the platform asks for nothing, AE is needed only by those whose faults are served */
 static void access_of_platforms_without_strict_atomics(void **state)
 {
 	struct memory *t = *state;
-	static struct profile p; /* is needed until the device is gone */
 	uint64_t len = 8;
 
-	p = *t->f->sim.prof;
 	fixture_map(t->f, VA, MIB(64), PTE_PRESENT | PTE_RW | PTE_DM);
-	p.strict_atomics = false;
-	t->f->sim.prof = &p;
+	t->f->sim.prof = profile_find("pvc");
 	assert_non_null(ptr(t, VA, ACC_ATOMIC, &len));
+	t->f->l->served = true;
+	assert_null(ptr(t, VA, ACC_ATOMIC, &len));
+	assert_int_equal(t->f->l->fault.type, FAULT_ATOMIC);
+	t->f->l->served = false;
 	fixture_map(t->f, VA, MIB(64), PTE_PRESENT | PTE_DM);
 	flush(t);
 	assert_null(ptr(t, VA, ACC_ATOMIC, &len));

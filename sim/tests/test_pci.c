@@ -147,11 +147,38 @@ static void test_bounds(void **state)
 	assert_int_equal(stats.unknown_accesses - before, 6);
 }
 
+/* What a driver finds the platforms by: sheet 1.1 and 2.1 */
+static void test_platforms(void **state)
+{
+	static const struct {
+		const char *profile;
+		uint32_t id, class_revision;
+		uint64_t bar0, bar2;
+	} known[] = {
+		{ "bmg", 0xe20b8086, 0x03800000, MIB(16), GIB(1) },
+		{ "pvc", 0x0bd58086, 0x0380002f, MIB(16), GIB(1) },
+		{ "pvc2", 0x0bd58086, 0x0380002f, MIB(32), GIB(2) },
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		sim_free(&sim);
+		memset(&sim, 0, sizeof(sim));
+		sim.opt.profile = profile_find(known[i].profile);
+		assert_int_equal(sim_init(&sim), 0);
+		assert_int_equal(rd(PCI_VENDOR_ID, 4), known[i].id);
+		assert_int_equal(rd(PCI_CLASS_REVISION, 4),
+				 known[i].class_revision);
+		assert_int_equal(probe_size(0), known[i].bar0);
+		assert_int_equal(probe_size(2), known[i].bar2);
+	}
+}
+
 static int setup(void **state)
 {
-	(void)state;
 	memset(&sim, 0, sizeof(sim));
-	sim.opt.profile = profile_find("bmg");
+	sim.opt.profile = profile_find(*state);
 	return sim_init(&sim);
 }
 
@@ -162,14 +189,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define PCI_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define ON(fn, profile)                                                        \
+	cmocka_unit_test_prestate_setup_teardown(fn, setup, teardown, profile)
+#define PCI_TEST(fn) ON(fn, "bmg"), ON(fn, "pvc2")
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		PCI_TEST(test_identity), PCI_TEST(test_capabilities),
-		PCI_TEST(test_bars),	 PCI_TEST(test_read_only),
-		PCI_TEST(test_flr),	 PCI_TEST(test_bounds),
+		PCI_TEST(test_identity),   PCI_TEST(test_capabilities),
+		PCI_TEST(test_bars),	   PCI_TEST(test_read_only),
+		PCI_TEST(test_flr),	   PCI_TEST(test_bounds),
+		ON(test_platforms, "bmg"),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,7 +95,7 @@ static void test_region_info(void **state)
 	struct vfio_region_info info = { .argsz = sizeof(info) };
 	struct {
 		struct vfio_region_info_cap_sparse_mmap cap;
-		struct vfio_region_sparse_mmap_area area;
+		struct vfio_region_sparse_mmap_area area[2];
 	} gsm;
 
 	(void)state;
@@ -104,14 +104,16 @@ static void test_region_info(void **state)
 	assert_int_equal(sim.vfu->out_fd, sim.tile[0].gsm_fd);
 	memcpy(&info, reply(), sizeof(info));
 	assert_int_equal(info.argsz, sizeof(info) + sizeof(gsm));
-	assert_int_equal(info.size, TILE_WINDOW);
+	assert_int_equal(info.size, 2 * TILE_WINDOW);
 
 	assert_int_equal(call(REGION_INFO, &info, sizeof(info), NULL), 0);
 	assert_int_equal(sim.vfu->out_len, HEADER + info.argsz);
 	memcpy(&gsm, (const uint8_t *)reply() + info.cap_offset, sizeof(gsm));
-	assert_int_equal(gsm.cap.nr_areas, 1);
-	assert_int_equal(gsm.area.offset, GSM_OFFSET);
-	assert_int_equal(gsm.area.size, GSM_SIZE);
+	assert_int_equal(gsm.cap.nr_areas, 2);
+	assert_int_equal(gsm.area[0].offset, GSM_OFFSET);
+	assert_int_equal(gsm.area[1].offset, TILE_WINDOW + GSM_OFFSET);
+	assert_int_equal(gsm.area[0].size, GSM_SIZE);
+	assert_int_equal(gsm.area[1].size, GSM_SIZE);
 
 	info.index = VFIO_PCI_NUM_REGIONS;
 	assert_int_equal(call(REGION_INFO, &info, sizeof(info), NULL), EINVAL);
@@ -270,7 +272,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&sim, 0, sizeof(sim));
-	sim.opt.profile = profile_find("bmg");
+	sim.opt.profile = profile_find("pvc2");
 	vfu_new(&sim);
 	return sim_init(&sim);
 }
