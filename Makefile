@@ -51,8 +51,8 @@ mutants: deps ## break the notifiers on purpose: the suite must notice
 .PHONY: sim igt igt-compare convict sim-test bench timeline
 sim: deps ## build the GPU simulator
 	@scripts/sim build
-igt: deps ## run IGT: LIST=basic|full|'xe_vm@*bind*' KERNEL=ours GPUS=1
-	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"
+igt: deps ## run IGT: LIST=basic|full|'xe_vm@*bind*' KERNEL=ours GPUS=1 PROFILE=bmg|pvc|pvc2
+	@scripts/kernel build "$(or $(KERNEL),ours)" "$(VARIANT)"
 	@scripts/qemu fetch
 	@scripts/igt fetch
 	@scripts/sim build
@@ -66,8 +66,8 @@ convict: deps ## break the GPU on purpose: IGT, the driver or the simulator must
 sim-test: deps ## the simulator's own tests and fuzzers
 	@scripts/test sim
 igt-compare: deps ## run IGT on two kernels, show what differs: A=base B=ours
-	@scripts/kernel build "$(or $(A),base)" "$(or $(VARIANT),lean)"
-	@scripts/kernel build "$(or $(B),ours)" "$(or $(VARIANT),lean)"
+	@scripts/kernel build "$(or $(A),base)" "$(VARIANT)"
+	@scripts/kernel build "$(or $(B),ours)" "$(VARIANT)"
 	@scripts/qemu fetch
 	@scripts/igt fetch
 	@scripts/sim build
@@ -87,7 +87,7 @@ tree: deps ## the base plus the series as commits, as a git tree
 	@scripts/tree tree
 refresh: deps ## write the tree's commits back to patches/ and the new files
 	@scripts/tree refresh
-kernel: deps ## build KERNEL=ours|base|peer VARIANT=lean|debug|uml
+kernel: deps ## build KERNEL=ours|base|peer VARIANT=lean|debug|uml|pvc
 	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"
 boot: deps ## boot KERNEL= VARIANT= in QEMU and run CMD='uname -a'
 	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"

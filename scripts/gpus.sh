@@ -13,8 +13,20 @@ check_gpus() {
 		QEMU_ARGS+=(-device "{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":600000,\
 \"socket\":{\"type\":\"unix\",\"path\":\"$SCRATCH/gpu$gpu\"}}")
 	done
+	firmware_arguments
+}
+
+firmware_arguments() {
+	case $PROFILE in
+	pvc*)
+		[ "$VARIANT" = pvc ] || die "kernel $KERNEL $VARIANT does not bind to a GPU of profile $PROFILE" \
+			"use kernel ours, variant pvc"
+		# No driver names a firmware of GuC for it
+		CMDLINE+=' xe.guc_firmware_path=xe/pvc_guc_model.bin'
+		;;
 	# 6.12 insists on the firmware of a HuC for Battlemage
-	[ "$KERNEL" = peer ] || CMDLINE+=' xe.huc_firmware_path='
+	*) [ "$KERNEL" = peer ] || CMDLINE+=' xe.huc_firmware_path=' ;;
+	esac
 }
 
 # sim_failed GPU WHAT [LINE]: for judge, which is in another process.

@@ -245,6 +245,14 @@ COMPLAINT+='|(possible|inconsistent) (circular|recursive|irq|lock)|held lock fre
 COMPLAINT+='|rcu: INFO:|kthread starved|soft lockup|hard LOCKUP|irq [0-9]+: nobody cared'
 COMPLAINT+='|kmemleak: [0-9]+ new suspected|unreferenced object|sysfs: cannot create duplicate'
 
+# default_variant: of a kernel that is to have GPUs of PROFILE; see scripts/kernel.
+default_variant() {
+	case ${PROFILE:-} in
+	pvc*) say pvc ;;
+	*) say lean ;;
+	esac
+}
+
 # result pass|fail|skip NAME [WHY]: of one test, for the reader and for scripts/test.
 result() {
 	case $1 in

@@ -166,6 +166,8 @@ test_refusals() {
 	check "unknown kernel" refuses 'unknown KERNEL=foo; use ours, base or peer'
 	guest --variant foo -- sh
 	check "unknown variant" refuses 'unknown VARIANT=foo; use lean'
+	guest --kernel peer --variant pvc -- sh
+	check "variant that is of ours alone" refuses 'KERNEL=peer does not bind to Ponte Vecchio; use KERNEL=ours'
 	guest -- "$WORK/missing"
 	check "missing program" refuses "there is no program $WORK/missing; "
 	guest -- "$(command -v env)"
@@ -241,6 +243,8 @@ test_gpus() {
 bmg_guc_70.bin'
 	check "it gives the program's status" status 5
 	check "each leaves its counters, trace and messages" has gpu{0,1}.{stats.json,trace,log}
+	guest --gpus 1 --profile pvc -- sh -c true
+	check "a kernel that does not bind to the GPU" refuses "kernel $KERNEL $VARIANT does not bind to a GPU of profile pvc; use"
 	guest --gpus 2 --sim '--fake bad' -- sh -c 'echo fine'
 	check "a counter of what must not happen is a failure" status 71
 	check "it is shown" says '^gpu1: unknown_registers = 3$'

@@ -254,6 +254,8 @@ test_run() {
 		env STUB_STATUS=71 KERNEL=base LIST=t "$co/scripts/igt" run
 	GPUS=2 PROFILE=pvc SIM='--tlb strict' MEM=8G TIMEOUT=100 run >/dev/null 2>&1
 	ok "the guest gets the GPUs" order --gpus 2 --profile pvc
+	ok "and the kernel that drives them" order --variant pvc
+	ok "the results are that kind's" test -s "$co/out/igt/base-pvc-t/results.json"
 	ok "their options" order --sim '--tlb strict'
 	ok "its memory" order --mem 8G
 	ok "the module" order --module xe
