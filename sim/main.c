@@ -74,6 +74,12 @@ static int opt_chaos(struct options *o, const char *value)
 	return 0;
 }
 
+static int opt_peers(struct options *o, const char *value)
+{
+	o->peers_dir = value;
+	return 0;
+}
+
 static bool seed_given;
 
 static int opt_seed(struct options *o, const char *value)
@@ -183,6 +189,8 @@ static const struct option_desc {
 	  "normal, or strict: keep every translation until it is flushed" },
 	{ "latency", "LIST", opt_latency,
 	  "what takes time: flush=200us,fault=,job=,irq=,copy=8G" },
+	{ "peers", "DIR", opt_peers,
+	  "a folder shared with the guest's other GPUs, to reach their VRAM" },
 	{ "inject", "FILE", opt_inject, "faults to make on purpose" },
 	{ "chaos", "RATE", opt_chaos,
 	  "at random, what no driver may mind: 0.001[,time=2ms]" },
@@ -339,6 +347,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (sim_init(&sim))
 		return 1;
+	if (sim.opt.peers_dir && peers_join(&sim.mem, sim.opt.peers_dir))
+		return 2;
 	status = serve(&sim);
 	sim_free(&sim);
 	trace_close();

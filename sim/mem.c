@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -58,7 +59,8 @@ static int region_index(const struct mem *m, uint64_t iova)
  * @m: memory
  * @iova: bus address
  * @size: bytes, not 0
- * @fd: file to map, or -1 where there is none (ROM, other devices); stays the caller's
+ * @fd: file to map, or -1 where there is none (ROM, other devices, of which those of peer.c
+ *	can be accessed); stays the caller's
  * @offset: in the file
  * @writable: the device may write
  *
@@ -89,6 +91,8 @@ int mem_dma_map(struct mem *m, uint64_t iova, uint64_t size, int fd,
 		r.ptr = mmap(NULL, size, prot, MAP_SHARED, fd, offset);
 		if (r.ptr == MAP_FAILED)
 			return -errno;
+	} else {
+		peers_find(&m->peers);
 	}
 	memmove(&dma[at + 1], &dma[at], (m->nr_dma - at) * sizeof(*dma));
 	dma[at] = r;
@@ -141,12 +145,12 @@ void *mem_phys(struct mem *m, uint64_t pa, bool vram, bool write, uint64_t *len)
 	if (at < 0)
 		return NULL;
 	r = &m->dma[at];
-	if (!r->ptr || (write && !r->writable))
+	if (write && !r->writable)
 		return NULL;
 	left = r->size - (pa - r->iova);
 	if (*len > left)
 		*len = left;
-	return r->ptr + (pa - r->iova);
+	return r->ptr ? r->ptr + (pa - r->iova) : peers_ptr(&m->peers, pa, len);
 }
 
 /* --- the global GTT --- */
@@ -397,6 +401,8 @@ void *as_ptr(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
 		got += more;
 	}
 	*len = got;
+	if (peers_have(&e->tile->sim->mem.peers, ptr))
+		stats.bytes_peer += got;
 	return ptr;
 }
 
@@ -440,13 +446,15 @@ int as_write(struct engine *e, struct lrc *l, bool ppgtt, uint64_t va,
 
 /* --- VRAM and GSM --- */
 
+/* It keeps its size: others map it as well */
 static int shared_memory(const char *name, uint64_t size, void **ptr)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -1;
-	if (ftruncate(fd, size))
+	if (ftruncate(fd, size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
 		goto fail;
 	*ptr = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -474,8 +482,8 @@ int mem_init(struct sim *sim)
 	while (sim->mem.tile_size < sim->opt.vram)
 		sim->mem.tile_size *= 2;
 	sim->mem.vram_size = sim->nr_tiles * sim->mem.tile_size;
-	sim->mem.vram_fd =
-		shared_memory("xesim-vram", sim->mem.vram_size, &vram);
+	sim->mem.vram_fd = shared_memory("xesim-vram",
+					 sim->mem.vram_size + MEM_TAIL, &vram);
 	if (sim->mem.vram_fd < 0)
 		return -1;
 	sim->mem.vram = vram;
@@ -494,7 +502,8 @@ void mem_free(struct sim *sim)
 {
 	mem_dma_unmap_all(&sim->mem);
 	free(sim->mem.dma);
-	munmap(sim->mem.vram, sim->mem.vram_size);
+	peers_leave(&sim->mem.peers);
+	munmap(sim->mem.vram, sim->mem.vram_size + MEM_TAIL);
 	close(sim->mem.vram_fd);
 	munmap((uint8_t *)sim->tile[0].gsm - GSM_OFFSET,
 	       sim->nr_tiles * TILE_WINDOW);

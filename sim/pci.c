@@ -114,6 +114,19 @@ uint64_t pci_bar_size(const struct sim *sim, unsigned int bar)
 	return size;
 }
 
+/* Others reach VRAM while memory decoding is on, in D0 */
+static void publish_vram(struct sim *sim)
+{
+	const uint8_t *config = sim->pci.config;
+	uint64_t base;
+
+	memcpy(&base, config + PCI_BASE_ADDRESS_2, sizeof(base));
+	if (!(config[PCI_COMMAND] & PCI_COMMAND_MEMORY) ||
+	    config[CAP_PM + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK)
+		base = 0;
+	peers_publish(&sim->mem, base & PCI_BASE_ADDRESS_MEM_MASK);
+}
+
 void pci_init(struct sim *sim)
 {
 	const struct profile *prof = sim->prof;
@@ -131,6 +144,7 @@ void pci_init(struct sim *sim)
 		field_set(pci, &id[i]);
 	bar_set(pci, 0, pci_bar_size(sim, 0), 0);
 	bar_set(pci, 2, pci_bar_size(sim, 2), PCI_BASE_ADDRESS_MEM_PREFETCH);
+	publish_vram(sim);
 }
 
 void pci_reset(struct sim *sim)
@@ -176,6 +190,7 @@ void pci_write(struct sim *sim, uint32_t offset, const void *data, uint32_t len)
 		pci->config[offset + i] =
 			(pci->config[offset + i] & ~mask) | (src[i] & mask);
 	}
+	publish_vram(sim);
 	if (*flr & PCI_EXP_DEVCTL_BCR_FLR >> 8) {
 		trace(NULL, "pci flr");
 		pci_reset(sim);

@@ -122,7 +122,8 @@ struct options {
 	const char *stats_file;
 	const char *inject_file;
 	const char *chaos; /* RATE[,time=TIME] */
-	uint64_t vram;	   /* bytes of one tile */
+	const char *peers_dir;
+	uint64_t vram; /* bytes of one tile */
 	uint64_t seed;
 	bool tlb_strict;
 	/* How long after a use of a changed translation its flush may come */
@@ -168,6 +169,7 @@ void note(const struct tile *t, const char *fmt, ...)
 	X(commands, "commands executed")                                       \
 	X(bytes_copied, "bytes that copy commands moved")                      \
 	X(bytes_set, "bytes that fill commands wrote")                         \
+	X(bytes_peer, "bytes of other GPUs' VRAM that commands accessed")      \
 	X(context_switches, "contexts put on an engine")                       \
 	X(preemptions, "contexts taken off an engine for another one")         \
 	X(engine_resets, "engines reset as a context did not yield")           \
@@ -351,23 +353,58 @@ void pci_read(struct sim *sim, uint32_t offset, void *data, uint32_t len);
 void pci_write(struct sim *sim, uint32_t offset, const void *data,
 	       uint32_t len);
 
+/* --- peer.c: other GPUs' VRAM ----------------------------------------------------------- */
+
+struct mem;
+struct peer;
+
+/**
+ * struct peers - those that are given the same folder
+ * @joined: there is one, @dir_fd
+ * @name: of our link in it
+ * @lock_fd: of the file that is locked as long as we live
+ * @peer, @nr: those found
+ */
+struct peers {
+	bool joined;
+	int dir_fd, lock_fd;
+	char name[32];
+	struct peer *peer;
+	unsigned int nr;
+};
+
+/* peers_join(): 0, or -1 with a message on stderr */
+int peers_join(struct mem *m, const char *dir);
+void peers_leave(struct peers *p);
+/* peers_publish(): where on the bus our VRAM is now; 0: nowhere */
+void peers_publish(struct mem *m, uint64_t base);
+/* peers_find(): looks who is there */
+void peers_find(struct peers *p);
+/* peers_ptr(): host address of a bus address in the VRAM of one that is alive, *len cut to
+ * what follows it there, or NULL.  It stays an address until peers_leave().
+ */
+void *peers_ptr(const struct peers *p, uint64_t addr, uint64_t *len);
+/* peers_have(): whether a host address is in their VRAM */
+bool peers_have(const struct peers *p, const void *ptr);
+
 /* --- mem.c: memory as the device sees it ---------------------------------------------- */
 
 struct dma_region {
 	uint64_t iova;
 	uint64_t size;
-	uint8_t *ptr; /* NULL: known to QEMU, but no memory of ours */
+	uint8_t *ptr; /* NULL: known to QEMU, but no memory, or another GPU's */
 	bool writable;
 };
 
 struct mem {
-	uint8_t *vram; /* of all tiles */
+	uint8_t *vram; /* of all tiles, and a page of peer.c */
 	uint64_t vram_size;
 	uint64_t tile_size; /* a power of two of GiB */
 	int vram_fd;
 	struct dma_region *dma; /* sorted by iova */
 	unsigned int nr_dma;
 	uint64_t generation; /* counts changes of dma: a pointer may be gone */
+	struct peers peers;
 };
 
 enum access {
@@ -421,6 +458,8 @@ struct xlate {
 	uint64_t slot[MAX_LEVELS];
 	uint64_t entry[MAX_LEVELS];
 };
+
+#define MEM_TAIL 4096 /* behind VRAM in its file, for peer.c */
 
 int mem_init(struct sim *sim);
 void mem_free(struct sim *sim);
