@@ -9,9 +9,10 @@ check_gpus() {
 	# The last byte of sun_path is a zero
 	[ $((${#SCRATCH} + 5)) -le 107 ] ||
 		die "$SCRATCH is too long for the path of a socket" "set XDG_CACHE_HOME to a shorter one"
+	mkdir -p "$SCRATCH/peers"
+	[ "$GPUS" = 1 ] || QEMU_ARGS+=(-device "pcie-root-port,id=root,chassis=0" -device "x3130-upstream,id=switch,bus=root")
 	for ((gpu = 0; gpu < GPUS; gpu++)); do
-		QEMU_ARGS+=(-device "{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":600000,\
-\"socket\":{\"type\":\"unix\",\"path\":\"$SCRATCH/gpu$gpu\"}}")
+		place_gpu "$gpu"
 	done
 	firmware_arguments
 }
@@ -29,6 +30,18 @@ firmware_arguments() {
 	esac
 }
 
+# place_gpu GPU: several are behind one PCIe switch, as Linux has devices access each other there
+# (pci_p2pdma_distance_many()), but not below this machine's host bridge.
+place_gpu() {
+	local bus=''
+	if [ "$GPUS" != 1 ]; then
+		QEMU_ARGS+=(-device "xio3130-downstream,id=port$1,bus=switch,chassis=$(($1 + 1))")
+		bus=",\"bus\":\"port$1\""
+	fi
+	QEMU_ARGS+=(-device "{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":600000$bus,\
+\"socket\":{\"type\":\"unix\",\"path\":\"$SCRATCH/gpu$1\"}}")
+}
+
 # sim_failed GPU WHAT [LINE]: for judge, which is in another process.
 sim_failed() {
 	printf 'gpu%s %s%s; see %s\n' "$1" "$2" "${3:+: $3}" "$RUNDIR/gpu$1.log" >>"$SCRATCH/sim-failed"
@@ -39,11 +52,12 @@ sim_died() { sim_failed "$1" "died (status $2)" "$(tail -n1 "$RUNDIR/gpu$1.log")
 
 # start_sim GPU: sets SIMS[GPU] to its process, and waits until it listens.
 start_sim() {
-	local trace=() out=$SCRATCH/gpu$1.out log=$RUNDIR/gpu$1.log i
+	local peers=() trace=() out=$SCRATCH/gpu$1.out log=$RUNDIR/gpu$1.log i
 	[ "$TRACE" = 0 ] || trace=(--trace "$RUNDIR/gpu$1.trace")
 	: >"$out"
+	[ "$GPUS" = 1 ] || peers=(--peers "$SCRATCH/peers")
 	"$XESIM" --socket "$SCRATCH/gpu$1" --profile "$PROFILE" --stats "$RUNDIR/gpu$1.stats.json" \
-		"${trace[@]}" "${SIM_ARGS[@]}" >"$out" 2>"$log" </dev/null &
+		"${peers[@]}" "${trace[@]}" "${SIM_ARGS[@]}" >"$out" 2>"$log" </dev/null &
 	SIMS[$1]=$!
 	for ((i = 0; i < 300; i++)); do
 		! grep -q 'listening on' "$out" || return 0

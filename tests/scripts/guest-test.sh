@@ -238,8 +238,12 @@ test_gpus() {
 	local XESIM=$TOP/tests/scripts/fake-xesim/xesim start
 	export XESIM
 	guest --gpus 2 --profile foo --trace -- \
-		sh -c 'grep -lx 0x5678 /sys/bus/pci/devices/*/device | wc -l; ls /lib/firmware/xe; exit 5'
-	check "a guest has simulated GPUs and their firmware" prints '2
+		sh -c 'cd /sys/bus/pci/devices; grep -lx 0x5678 */device | wc -l
+			for gpu in $(grep -lx 0x5678 */device); do cat "$(readlink -f ${gpu%/*})/../../device"; done
+			ls /lib/firmware/xe; exit 5'
+	check "a guest has simulated GPUs, behind a switch, and their firmware" prints '2
+0x8232
+0x8232
 bmg_guc_70.bin'
 	check "it gives the program's status" status 5
 	check "each leaves its counters, trace and messages" has gpu{0,1}.{stats.json,trace,log}
