@@ -5,52 +5,10 @@
 #
 # The checkout is a copy, in which the compiler, scripts/tree and scripts/guest are stubs.
 # shellcheck disable=SC2016,SC2317 # the stubs' variables; the helpers are called through ok
-set -uo pipefail
-export LC_ALL=C
+# shellcheck source=tests/scripts/tap.sh
+. "$(dirname "$0")/tap.sh"
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 co=$dir/checkout
-count=0
-failed=0
-
-# ok NAME COMMAND...: the command succeeds.
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$dir/out" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' "$dir/out"
-		failed=1
-	fi
-}
-
-not() { ! "$@"; }
-
-# refuses TEXT COMMAND...: the command fails, and its last line is an error that contains TEXT and
-# says what to do.
-refuses() {
-	local text=$1 out
-	shift
-	out=$("$@" 2>&1) && echo "did not fail: $out" && return 1
-	echo "$out"
-	[[ $(tail -n1 <<<"$out") == 'error: '*"$text"*'; '* ]]
-}
-
-# shows LINE COMMAND...: the command succeeds, and LINE is in its output.
-shows() {
-	local line=$1 out
-	shift
-	out=$("$@" 2>&1) || return
-	echo "$out"
-	grep -qxF -- "$line" <<<"$out"
-}
 
 bench() { (cd "$co" && scripts/bench "$@"); }
 
@@ -84,9 +42,9 @@ prepare() {
 
 prepare
 ok "a row for each thing, a column for each number of GPUs" \
-	shows 'faults, 1 queue    userptr    1/s        100.50        200.50        400.50' bench
+	shows 0 'faults, 1 queue    userptr    1/s        100.50        200.50        400.50' bench
 ok "what is not supported says so" \
-	shows 'munmap             svm         ms not supported not supported not supported' bench
+	shows 0 'munmap             svm         ms not supported not supported not supported' bench
 ok "all of it is in bench.tsv" diff - "$co/out/bench/ours/bench.tsv" <<'END'
 gpus	what	memory	value	unit
 1	faults, 1 queue	svm	not supported	1/s
@@ -114,5 +72,4 @@ ok "a guest that fails ends it" refuses 'faults with 1 GPUs failed' env STUB_STA
 ok "and leaves no numbers" [ ! -e "$co/out/bench/ours/bench.tsv" ]
 ok "a number of GPUs that is none is refused" refuses "'x' is not a number of GPUs" bench x
 ok "a time that is none is refused" refuses 'FLUSH=5 is not a time' env FLUSH=5 "$co/scripts/bench"
-echo "1..$count"
-[ "$failed" = 0 ]
+end

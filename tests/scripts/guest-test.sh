@@ -5,50 +5,42 @@
 #	[VARIANT=lean|debug] [KERNEL=ours|base|peer] tests/scripts/guest-test.sh [leak]
 #
 # 'leak': only whether the debug kernel notices a leak.  The kernel and QEMU must be there already.
-# shellcheck disable=SC2016 # what the guest's shell expands
-set -u
-export LC_ALL=C
-TOP=$(cd "$(dirname "$0")/../.." && pwd)
-VARIANT=${VARIANT:-lean} KERNEL=${KERNEL:-ours}
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-COUNT=0 FAILED=0 BOOT=0
+# shellcheck disable=SC2016,SC2317 # what the guest's shell expands; the helpers are called through check
+# shellcheck source=tests/scripts/tap.sh
+. "$(dirname "$0")/tap.sh"
 
-# check NAME CONDITION...: one result.
-check() {
-	local name=$1
-	shift
-	COUNT=$((COUNT + 1))
-	if "$@"; then
-		echo "ok $COUNT - $name"
-	else
-		echo "not ok $COUNT - $name"
-		echo "# failed: $*" | head -n1
-		sed 's/^/# /' "$DIR/stderr" 2>/dev/null | head -n20
-		FAILED=$((FAILED + 1))
-	fi
+VARIANT=${VARIANT:-lean} KERNEL=${KERNEL:-ours}
+BOOT=0
+
+# check NAME CONDITION...: one result; with what the guest's run has said, if it is none.
+check() { ok "$1" explained "${@:2}"; }
+explained() {
+	"$@" && return
+	echo "failed: $*" | head -n1
+	head -n20 "$RUN/stderr"
+	return 1
 }
 
-# guest ARGS...: sets STATUS and DIR, with stdout, stderr and the logs in it.
+# guest ARGS...: sets STATUS and RUN, with stdout, stderr and the logs in it.
 guest() {
 	BOOT=$((BOOT + 1))
-	DIR=$WORK/$BOOT
-	mkdir "$DIR"
+	RUN=$dir/$BOOT
+	mkdir "$RUN"
 	STATUS=0
-	"$TOP/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$DIR" --no-leak-check "$@" \
-		>"$DIR/stdout" 2>"$DIR/stderr" </dev/null || STATUS=$?
+	"$top/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$RUN" --no-leak-check "$@" \
+		>"$RUN/stdout" 2>"$RUN/stderr" </dev/null || STATUS=$?
 }
 
 status() { [ "$STATUS" = "$1" ]; }
-prints() { diff "$DIR/stdout" - >/dev/null <<<"$1"; }
-says() { grep -qE -e "$1" "$DIR/stderr"; }
+prints() { diff "$RUN/stdout" - >/dev/null <<<"$1"; }
+says() { grep -qE -e "$1" "$RUN/stderr"; }
 # Its error is a single line and nothing was booted.
-refuses() { says "^error: $1" && [ "$(wc -l <"$DIR/stderr")" = 1 ] && [ ! -e "$DIR/kernel.log" ]; }
+refuses() { says "^error: $1" && [ "$(wc -l <"$RUN/stderr")" = 1 ] && [ ! -e "$RUN/kernel.log" ]; }
 # No process has the folder of this run among its arguments.
-all_gone() { ! pgrep -f -- "$DIR" >/dev/null; }
-has() { for f; do [ -e "$DIR/$f" ] || return; done; }
+all_gone() { ! pgrep -f -- "$RUN" >/dev/null; }
+has() { for f; do [ -e "$RUN/$f" ] || return; done; }
 same() { cmp -s "$1" "$2"; }
-at_most() { [ "$1" -le "$2" ] || { echo "# $1 s" && false; }; }
+at_most() { [ "$1" -le "$2" ] || { echo "$1 s" && false; }; }
 
 test_status_and_output() {
 	guest -- sh -c 'echo out; echo err >&2; printf "<%s>\n" "$@"; exit 3' sh 'a  b' "it's" '' '$HOME' $'two\nlines' '*'
@@ -62,25 +54,25 @@ err
 <two
 lines>
 <*>"
-	check "the output is saved" same "$DIR/stdout" "$DIR/output.log"
-	check "the kernel log is saved" grep -q 'Run /init as init process' "$DIR/kernel.log"
-	check "KUnit is off unless asked for" grep -q 'Command line:.*kunit.enable=0' "$DIR/kernel.log"
+	check "the output is saved" same "$RUN/stdout" "$RUN/output.log"
+	check "the kernel log is saved" grep -q 'Run /init as init process' "$RUN/kernel.log"
+	check "KUnit is off unless asked for" grep -q 'Command line:.*kunit.enable=0' "$RUN/kernel.log"
 }
 
 test_much_output() {
 	local i
 	for ((i = 0; i < 2000; i++)); do
 		printf '%d %s\t|\r\n' "$i" "$(printf '%*s' $((i % 80)) '' | tr ' ' x)"
-	done >"$WORK/lines"
-	printf '#!/bin/sh\ncat /lines "$1"; cat /proc/modules\n' >"$WORK/script"
-	chmod +x "$WORK/script"
-	echo end >"$WORK/a file"
-	guest --file "$WORK/lines" --file "$WORK/a file:/some/where/b" --module ttm --append 'one two=2' -- \
-		"$WORK/script" /some/where/b
-	head -n2001 "$DIR/stdout" | cmp -s - <(cat "$WORK/lines" "$WORK/a file")
+	done >"$dir/lines"
+	printf '#!/bin/sh\ncat /lines "$1"; cat /proc/modules\n' >"$dir/script"
+	chmod +x "$dir/script"
+	echo end >"$dir/a file"
+	guest --file "$dir/lines" --file "$dir/a file:/some/where/b" --module ttm --append 'one two=2' -- \
+		"$dir/script" /some/where/b
+	head -n2001 "$RUN/stdout" | cmp -s - <(cat "$dir/lines" "$dir/a file")
 	check "2000 lines of a script and its files arrive complete" [ $? = 0 ]
-	check "a module and what it needs are loaded" grep -q '^ttm ' "$DIR/stdout"
-	check "kernel arguments are passed on" grep -q 'Command line:.* one two=2' "$DIR/kernel.log"
+	check "a module and what it needs are loaded" grep -q '^ttm ' "$RUN/stdout"
+	check "kernel arguments are passed on" grep -q 'Command line:.* one two=2' "$RUN/kernel.log"
 }
 
 test_time_limit() {
@@ -124,10 +116,10 @@ rcu: Hierarchical RCU implementation.'
 test_complaints() {
 	local n
 	n=$(wc -l <<<"$COMPLAINTS")
-	printf '%s\n%s\n' "$COMPLAINTS" "$HARMLESS" >"$WORK/texts"
-	guest --file "$WORK/texts" -- sh -c 'while read -r l; do echo "$l" >/dev/kmsg; done </texts; echo fine'
+	printf '%s\n%s\n' "$COMPLAINTS" "$HARMLESS" >"$dir/texts"
+	guest --file "$dir/texts" -- sh -c 'while read -r l; do echo "$l" >/dev/kmsg; done </texts; echo fine'
 	check "a kernel that complains is a failure" status 70
-	check "each of the $n kinds of complaint counts, nothing else" says "^error: the kernel complained \($n lines\), see $DIR/kernel.log"
+	check "each of the $n kinds of complaint counts, nothing else" says "^error: the kernel complained \($n lines\), see $RUN/kernel.log"
 	check "the first is shown" says 'WARNING: CPU: 1 PID: 77'
 	check "the program's output still arrives" prints fine
 }
@@ -168,12 +160,12 @@ test_refusals() {
 	check "unknown variant" refuses 'unknown VARIANT=foo; use lean'
 	guest --kernel peer --variant pvc -- sh
 	check "variant that is of ours alone" refuses 'KERNEL=peer does not bind to Ponte Vecchio; use KERNEL=ours'
-	guest -- "$WORK/missing"
-	check "missing program" refuses "there is no program $WORK/missing; "
+	guest -- "$dir/missing"
+	check "missing program" refuses "there is no program $dir/missing; "
 	guest -- "$(command -v env)"
 	check "program that needs libraries" refuses '.* is dynamically linked.*; link it with -static'
-	guest --file "$WORK/missing:/x" -- sh
-	check "missing file" refuses "there is no file $WORK/missing; "
+	guest --file "$dir/missing:/x" -- sh
+	check "missing file" refuses "there is no file $dir/missing; "
 	guest --module nothing -- sh
 	check "unknown module" refuses "kernel $KERNEL $VARIANT has no module nothing; "
 	guest --nothing 1 -- sh
@@ -186,27 +178,27 @@ test_refusals() {
 
 # As Ctrl-C does it: SIGINT to the script's process group.
 test_interrupt() {
-	local XESIM=$TOP/tests/scripts/fake-xesim/xesim pid scratch i
+	local XESIM=$top/tests/scripts/fake-xesim/xesim pid scratch i
 	export XESIM
-	DIR=$WORK/interrupt
-	mkdir "$DIR"
+	RUN=$dir/interrupt
+	mkdir "$RUN"
 	set -m
-	"$TOP/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$DIR" --timeout 60 --gpus 1 -- \
-		sh -c 'echo started; sleep 1000' >"$DIR/stdout" 2>"$DIR/stderr" &
+	"$top/scripts/guest" --kernel "$KERNEL" --variant "$VARIANT" --dir "$RUN" --timeout 60 --gpus 1 -- \
+		sh -c 'echo started; sleep 1000' >"$RUN/stdout" 2>"$RUN/stderr" &
 	pid=$!
 	set +m
 	for ((i = 0; i < 300; i++)); do
-		! grep -q started "$DIR/stdout" || break
+		! grep -q started "$RUN/stdout" || break
 		sleep 0.1
 	done
-	scratch=$(pgrep -af -- "$DIR" | sed -n 's/.* -initrd \([^ ]*\)\/initramfs .*/\1/p' | tail -n1)
+	scratch=$(pgrep -af -- "$RUN" | sed -n 's/.* -initrd \([^ ]*\)\/initramfs .*/\1/p' | tail -n1)
 	kill -INT -- "-$pid"
 	STATUS=0
 	wait "$pid" || STATUS=$?
 	check "SIGINT ends the run" status 130
 	check "no QEMU and no simulator outlive it" all_gone
 	check "no temporary folder outlives it" [ -n "$scratch" -a ! -e "$scratch" ]
-	guest --dir "$DIR" -- sh -c 'exit 7'
+	guest --dir "$RUN" -- sh -c 'exit 7'
 	check "its folder can be used again" status 7
 }
 
@@ -218,24 +210,24 @@ test_allow_log() {
 }
 
 test_results() {
-	mkdir "$WORK/archive"
-	echo 'out of an archive' >"$WORK/archive/in-archive"
-	echo 'too much' >"$WORK/archive/init"
-	(cd "$WORK/archive" && printf '%s\n' in-archive init | cpio -o -H newc --quiet) >"$WORK/archive.cpio"
-	guest --initramfs "$WORK/archive.cpio" --initramfs "$WORK/archive.cpio" --results "$WORK/a,b/results" \
+	mkdir "$dir/archive"
+	echo 'out of an archive' >"$dir/archive/in-archive"
+	echo 'too much' >"$dir/archive/init"
+	(cd "$dir/archive" && printf '%s\n' in-archive init | cpio -o -H newc --quiet) >"$dir/archive.cpio"
+	guest --initramfs "$dir/archive.cpio" --initramfs "$dir/archive.cpio" --results "$dir/a,b/results" \
 		--module 'ttm page_pool_size=77' --with-module xe --with-module nothing -- \
 		sh -c 'cat /in-archive; cat /sys/module/ttm/parameters/page_pool_size; modprobe -D xe | tail -n1 | cut -d/ -f2-4
 			ls /sys/module/xe; echo kept >/results/file; echo c >/proc/sysrq-trigger; sleep 1000'
-	check "what the guest wrote into --results survives a panic" grep -qx kept "$WORK/a,b/results/file"
-	check "archives are unpacked, below the guest's own" grep -qx 'out of an archive' "$DIR/stdout"
-	check "modules get their parameters" grep -qx 77 "$DIR/stdout"
-	check "a module can be there without being loaded" grep -qx 'lib/modules/.*' "$DIR/stdout"
-	check "it is not loaded" grep -q 'ls: /sys/module/xe: No such file' "$DIR/stdout"
+	check "what the guest wrote into --results survives a panic" grep -qx kept "$dir/a,b/results/file"
+	check "archives are unpacked, below the guest's own" grep -qx 'out of an archive' "$RUN/stdout"
+	check "modules get their parameters" grep -qx 77 "$RUN/stdout"
+	check "a module can be there without being loaded" grep -qx 'lib/modules/.*' "$RUN/stdout"
+	check "it is not loaded" grep -q 'ls: /sys/module/xe: No such file' "$RUN/stdout"
 }
 
 # With a simulator that misbehaves as it is told.
 test_gpus() {
-	local XESIM=$TOP/tests/scripts/fake-xesim/xesim start
+	local XESIM=$top/tests/scripts/fake-xesim/xesim start
 	export XESIM
 	guest --gpus 2 --profile foo --trace -- \
 		sh -c 'cd /sys/bus/pci/devices; grep -lx 0x5678 */device | wc -l
@@ -252,7 +244,7 @@ bmg_guc_70.bin'
 	guest --gpus 2 --sim '--fake bad' -- sh -c 'echo fine'
 	check "a counter of what must not happen is a failure" status 71
 	check "it is shown" says '^gpu1: unknown_registers = 3$'
-	check "no trace unless asked for" [ ! -e "$DIR/gpu0.trace" ]
+	check "no trace unless asked for" [ ! -e "$RUN/gpu0.trace" ]
 	guest --gpus 1 --sim '--fake silent' -- sh -c true
 	check "so are counters that are missing" status 71
 	guest --gpus 2 --sim '--fake bad' -- sh -c 'echo "BUG: x" >/dev/kmsg'
@@ -271,19 +263,19 @@ bmg_guc_70.bin'
 	guest --gpus 1 --sim '--fake linger' -- sh -c true
 	check "a simulator that outlives QEMU is told" says '^error: gpu0 did not end when QEMU did'
 	check "and ended" all_gone
-	XESIM=$WORK/missing guest --gpus 1 -- sh
-	check "missing simulator" refuses "there is no simulator $WORK/missing; run 'scripts/sim build'"
+	XESIM=$dir/missing guest --gpus 1 -- sh
+	check "missing simulator" refuses "there is no simulator $dir/missing; run 'scripts/sim build'"
 	guest --gpus many -- sh
 	check "number of GPUs that is none" refuses '--gpus many is not a number'
 }
 
 # The debug kernel has a module that leaks on purpose.
 test_leak() {
-	DIR=$WORK/leak
-	mkdir "$DIR"
+	RUN=$dir/leak
+	mkdir "$RUN"
 	STATUS=0
-	"$TOP/scripts/guest" --kernel "$KERNEL" --variant debug --dir "$DIR" --module kmemleak-test -- \
-		sh -c 'rmmod kmemleak-test' >"$DIR/stdout" 2>"$DIR/stderr" || STATUS=$?
+	"$top/scripts/guest" --kernel "$KERNEL" --variant debug --dir "$RUN" --module kmemleak-test -- \
+		sh -c 'rmmod kmemleak-test' >"$RUN/stdout" 2>"$RUN/stderr" || STATUS=$?
 	check "a leak of kernel memory is found" status 70
 	check "it is shown" says 'unreferenced object'
 }
@@ -303,5 +295,4 @@ else
 	test_results
 	test_gpus
 fi
-echo "1..$COUNT"
-[ "$FAILED" = 0 ]
+end

@@ -3,43 +3,12 @@
 #
 #	tests/scripts/timeline-test.sh
 # shellcheck disable=SC2317 # the helpers are called through ok
-set -uo pipefail
-export LC_ALL=C
+# shellcheck source=tests/scripts/tap.sh
+. "$(dirname "$0")/tap.sh"
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 run=$dir/run
-count=0
-failed=0
-
-# ok NAME COMMAND...: the command succeeds.
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$dir/out" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' "$dir/out"
-		failed=1
-	fi
-}
 
 timeline() { "$top/scripts/timeline.py" "$@"; }
-
-# refuses TEXT COMMAND...: the command fails with one line, an error that contains TEXT and
-# says what to do.
-refuses() {
-	local text=$1 out
-	shift
-	out=$("$@" 2>&1 >/dev/null) && echo "did not fail: $out" && return 1
-	echo "$out"
-	[ "$(wc -l <<<"$out")" = 1 ] && [[ $out == 'error: '*'; '* ]] && [[ $out == *"$text"* ]]
-}
 
 # bars KIND TEXT [ARGS...]: the picture has exactly these of that kind, as lines "LEFT WIDTH TITLE", where
 # 100 is the whole width.
@@ -191,5 +160,4 @@ test_bars
 test_gpus
 test_many
 test_errors
-echo "1..$count"
-[ "$failed" = 0 ]
+end

@@ -9,36 +9,15 @@
 # cache; where a download is tested, stubs of apt-get and apt-cache on PATH hand it out
 # (STUB_DEB) as the versions of STUB_VERSIONS.  Nothing is fetched.
 # shellcheck disable=SC2317	# the helpers are called through ok
-set -uo pipefail
-export LC_ALL=C
+# shellcheck source=tests/scripts/tap.sh
+. "$(dirname "$0")/tap.sh"
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 co=$dir/checkout
 version='6.12.100-1'
 cache=$dir/cache/gpusvm
 linux=$cache/linux
-count=0
-failed=0
 
 # ---- helpers ----
-
-# ok NAME COMMAND...: the command succeeds.
-ok() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$dir/out" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' "$dir/out"
-		failed=1
-	fi
-}
 
 # says TEXT COMMAND...: the command succeeds and its output contains TEXT.
 says() {
@@ -49,23 +28,10 @@ says() {
 	grep -qF -- "$text" <<<"$out"
 }
 
-# refuses TEXT COMMAND...: the command fails with one line, an error that contains
-# TEXT and says what to do, and the tree stays as it is.
-refuses() {
-	local text=$1 out before
-	shift
-	before=$(state)
-	out=$("$@" 2>&1 >/dev/null) && echo "did not fail: $out" && return 1
-	echo "$out"
-	[ "$(wc -l <<<"$out")" = 1 ] && [[ $out == 'error: '*'; '* ]] && [[ $out == *"$text"* ]] &&
-		[ "$before" = "$(state)" ]
-}
-
 g() { git -C "$linux" "$@"; }
 tree() { "$co/scripts/tree" "${1:-tree}"; }
 state() { [ ! -d "$linux" ] || { g rev-parse HEAD && g for-each-ref && g status --porcelain && g diff HEAD; }; }
 same() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'" && return 1; }; }
-not() { ! "$@"; }
 times() { (cd "$linux" && find . -path ./.git -prune -o -type f -printf '%T@ %p\n' | sort -k2); }
 touched() { diff "$dir/times" <(times) | sed -n 's/^> [^ ]* //p' | paste -sd' '; }
 save() { (cd "$co" && git add -A && git commit -qm saved); }
@@ -442,5 +408,4 @@ rm "$dir/bin/xz"
 ok 'killed: a second run recovers' says '3 patches on Linux 6.12.100' tree
 ok 'killed: what was left is gone' same '' "$(ls "$cache/tmp")"
 
-echo "1..$count"
-exit "$failed"
+end
