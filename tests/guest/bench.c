@@ -15,19 +15,18 @@
  * data, or anything else that is not as it should be, ends it with status 1.
  */
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <xf86drm.h>
-#include <xe_drm.h>
+#include "util.h"
+#include "xe.h"
 
 /* Numbers of mainline's ABI, include/uapi/drm/xe_drm.h there; 6.12's has none of these */
 #define CONFIG_HAS_CPU_ADDR_MIRROR (1 << 2)
@@ -46,14 +45,12 @@ struct xe_madvise {
 
 #define IOCTL_XE_MADVISE DRM_IOW(DRM_COMMAND_BASE + 0x0c, struct xe_madvise)
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KIB(n) ((size_t)(n) << 10)
 #define MIB(n) ((size_t)(n) << 20)
 #define PAGE KIB(4)
 #define WORDS (PAGE / sizeof(__u32))
 
 #define MAX_GPUS 9
-#define MAX_DEVICES 64
 #define QUEUES 4
 #define TIMEOUT_S 120 /* of a fence: the host may be busy */
 
@@ -64,9 +61,8 @@ struct xe_madvise {
 #define UNMAP_SIZE KIB(256)
 #define UNMAP_ROUNDS 21
 
-/* MI_STORE_DATA_IMM of a dword, MI_BATCH_BUFFER_END (xe_mi_commands.h) */
+/* MI_STORE_DATA_IMM of a dword (xe_mi_commands.h) */
 #define STORE 0x10000002u
-#define END 0x05000000u
 #define BATCH_SIZE ((PREFETCH_SIZE / PAGE * 4 + 1) * sizeof(__u32))
 
 /**
@@ -123,27 +119,6 @@ struct area {
 	size_t all_size, pages, stride;
 };
 
-static double usec_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned int n)
-{
-	qsort(values, n, sizeof(values[0]), compare);
-	return values[n / 2];
-}
-
 static const char *kind(bool svm)
 {
 	return svm ? "svm" : "userptr";
@@ -161,34 +136,12 @@ static void tell_not(const char *what, bool svm, const char *unit)
 
 /* --- the kernel --- */
 
-#define call(fd, request, arg) call_ioctl(fd, request, arg, #request)
-
-static void call_ioctl(int fd, unsigned long request, void *arg,
-		       const char *name)
+static void fail(const char *fmt, ...)
 {
-	if (drmIoctl(fd, request, arg))
-		err(1, "%s", name);
-}
+	va_list args;
 
-static void *allocate(size_t size)
-{
-	void *mem = calloc(1, size);
-
-	if (!mem)
-		err(1, "%zu bytes", size);
-	return mem;
-}
-
-static void *query(int fd, __u32 what)
-{
-	struct drm_xe_device_query q = { .query = what };
-	void *data;
-
-	call(fd, DRM_IOCTL_XE_DEVICE_QUERY, &q);
-	data = allocate(q.size);
-	q.data = (uintptr_t)data;
-	call(fd, DRM_IOCTL_XE_DEVICE_QUERY, &q);
-	return data;
+	va_start(args, fmt);
+	verrx(1, fmt, args);
 }
 
 static void wait_fence(struct space *s, volatile __u64 *fence, __u64 value,
@@ -213,14 +166,9 @@ static void bind(struct space *s, struct drm_xe_vm_bind_op op)
 				    .flags = DRM_XE_SYNC_FLAG_SIGNAL,
 				    .addr = (uintptr_t)&fence,
 				    .timeline_value = 1 };
-	struct drm_xe_vm_bind args = { .vm_id = s->vm,
-				       .num_binds = 1,
-				       .bind = op,
-				       .num_syncs = 1,
-				       .syncs = (uintptr_t)&sync };
 
-	args.bind.pat_index = s->gpu->pat;
-	call(s->gpu->fd, DRM_IOCTL_XE_VM_BIND, &args);
+	op.pat_index = s->gpu->pat;
+	begin_bind(s->gpu->fd, s->vm, op, &sync);
 	wait_fence(s, &fence, 1, 0);
 }
 
@@ -262,16 +210,13 @@ static void find_memory(struct gpu *gpu)
 static void inspect(struct gpu *gpu)
 {
 	struct drm_xe_query_config *config;
-	struct drm_xe_query_gt_list *gts;
 
 	config = query(gpu->fd, DRM_XE_DEVICE_QUERY_CONFIG);
 	gpu->va_bits = config->info[DRM_XE_QUERY_CONFIG_VA_BITS];
 	gpu->svm = config->info[DRM_XE_QUERY_CONFIG_FLAGS] &
 		   CONFIG_HAS_CPU_ADDR_MIRROR;
 	free(config);
-	gts = query(gpu->fd, DRM_XE_DEVICE_QUERY_GT_LIST);
-	gpu->pat = gts->gt_list[0].ip_ver_major >= 20 ? 2 : 3;
-	free(gts);
+	gpu->pat = is_xe2(gpu->fd) ? 2 : 3;
 	find_engine(gpu);
 	find_memory(gpu);
 }
@@ -308,16 +253,10 @@ static void *map_object(struct space *s, size_t size)
 		.vm_id = s->vm,
 		.cpu_caching = DRM_XE_GEM_CPU_CACHING_WB,
 	};
-	struct drm_xe_gem_mmap_offset map = {};
 	void *cpu;
 
 	call(s->gpu->fd, DRM_IOCTL_XE_GEM_CREATE, &object);
-	map.handle = object.handle;
-	call(s->gpu->fd, DRM_IOCTL_XE_GEM_MMAP_OFFSET, &map);
-	cpu = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->gpu->fd,
-		   map.offset);
-	if (cpu == MAP_FAILED)
-		err(1, "mmap of an object");
+	cpu = map_handle(s->gpu->fd, object.handle, size);
 	bind(s,
 	     (struct drm_xe_vm_bind_op){ .op = DRM_XE_VM_BIND_OP_MAP,
 					 .flags = DRM_XE_VM_BIND_FLAG_IMMEDIATE,
@@ -329,17 +268,9 @@ static void *map_object(struct space *s, size_t size)
 
 static void create_queue(struct space *s, struct queue *q)
 {
-	struct drm_xe_engine_class_instance engine = s->gpu->engine;
-	struct drm_xe_exec_queue_create create = {
-		.width = 1,
-		.num_placements = 1,
-		.vm_id = s->vm,
-		.instances = (uintptr_t)&engine,
-	};
 	size_t size = (BATCH_SIZE + 2 * PAGE - 1) & ~(PAGE - 1);
 
-	call(s->gpu->fd, DRM_IOCTL_XE_EXEC_QUEUE_CREATE, &create);
-	q->id = create.exec_queue_id;
+	q->id = new_queue(s->gpu->fd, s->vm, &s->gpu->engine);
 	q->batch = map_object(s, size);
 	q->fence = (void *)((__u8 *)q->batch + size - PAGE);
 }
@@ -494,11 +425,6 @@ static void store(struct space *s, struct queue *q, const struct area *a,
 				    .flags = DRM_XE_SYNC_FLAG_SIGNAL,
 				    .addr = (uintptr_t)q->fence,
 				    .timeline_value = ++q->value };
-	struct drm_xe_exec exec = { .exec_queue_id = q->id,
-				    .num_syncs = 1,
-				    .syncs = (uintptr_t)&sync,
-				    .address = (uintptr_t)q->batch,
-				    .num_batch_buffer = 1 };
 	__u32 *cs = q->batch;
 	size_t i;
 
@@ -510,8 +436,8 @@ static void store(struct space *s, struct queue *q, const struct area *a,
 		*cs++ = address >> 32;
 		*cs++ = stored(round, i, word);
 	}
-	*cs = END;
-	call(s->gpu->fd, DRM_IOCTL_XE_EXEC, &exec);
+	*cs = BATCH_BUFFER_END;
+	begin_job(s->gpu->fd, q->id, (uintptr_t)q->batch, &sync);
 }
 
 static void await(struct space *s, struct queue *q)

@@ -17,17 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <xf86drm.h>
-#include <xe_drm.h>
+#include "util.h"
+#include "xe.h"
 
 #define PAGE 4096u /* also a row of what the GPU fills and copies */
 #define MAX_SIZE (1ull << 30)
 #define TIMEOUT_S 5
-#define MAX_DEVICES 64
 #define FILL 0xa5
 
 /* Addresses for the GPU, far enough apart for MAX_SIZE */
@@ -35,14 +32,11 @@
 #define BUFFER_ADDR 0x100000000ull
 #define USERPTR_ADDR 0x200000000ull
 
-/* Commands of the copy engine, n dwords long (xe_gpu_commands.h, xe_mi_commands.h) */
+/* Commands of the copy engine, n dwords long (xe_gpu_commands.h) */
 #define BLT(opcode, n) (2u << 29 | (opcode) << 22 | ((n)-2))
 #define MATRIX (1u << 17)
 #define MEM_COPY (BLT(0x5au, 10) | MATRIX)
 #define MEM_SET (BLT(0x5bu, 7) | MATRIX)
-#define BATCH_BUFFER_END (0x0au << 23)
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /**
  * struct platform - how a kind of GPU wants memory described
@@ -86,22 +80,12 @@ struct gpu {
 static const char *step;
 static __u64 began;
 
-static __u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
 static void begin(const char *name)
 {
 	step = name;
 	began = now_ns();
 }
 
-static void fail(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
 static void done(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static void fail(const char *fmt, ...)
@@ -150,15 +134,6 @@ static struct text amount(__u64 bytes)
 
 /* --- the kernel --- */
 
-#define call(g, request, arg) call_ioctl(g, request, arg, #request)
-
-static void call_ioctl(struct gpu *g, unsigned long request, void *arg,
-		       const char *name)
-{
-	if (drmIoctl(g->fd, request, arg))
-		fail("%s: %s", name, strerror(errno));
-}
-
 static void *allocate(size_t align, size_t size)
 {
 	void *mem = aligned_alloc(align, size);
@@ -166,18 +141,6 @@ static void *allocate(size_t align, size_t size)
 	if (!mem)
 		fail("no memory for %zu bytes", size);
 	return mem;
-}
-
-static void *query(struct gpu *g, __u32 what)
-{
-	struct drm_xe_device_query q = { .query = what };
-	void *data;
-
-	call(g, DRM_IOCTL_XE_DEVICE_QUERY, &q);
-	data = allocate(8, (q.size + 7) & ~7u);
-	q.data = (uintptr_t)data;
-	call(g, DRM_IOCTL_XE_DEVICE_QUERY, &q);
-	return data;
 }
 
 /* What the kernel signals when something is done */
@@ -253,7 +216,7 @@ static void tell_device(struct gpu *g, const char *path, drmVersionPtr version)
 	struct drm_xe_query_config *config;
 	__u64 id;
 
-	config = query(g, DRM_XE_DEVICE_QUERY_CONFIG);
+	config = query(g->fd, DRM_XE_DEVICE_QUERY_CONFIG);
 	id = config->info[DRM_XE_QUERY_CONFIG_REV_AND_DEVICE_ID];
 	done("%s is 8086:%04llx revision %llu, driver %s %d.%d.%d", path,
 	     id & 0xffff, id >> 16 & 0xff, version->name,
@@ -277,12 +240,7 @@ static void open_gpu(struct gpu *g, const char *path)
 
 static void find_platform(struct gpu *g)
 {
-	struct drm_xe_query_gt_list *gts;
-
-	gts = query(g, DRM_XE_DEVICE_QUERY_GT_LIST);
-	/* The version of older ones is 0 */
-	g->platform = gts->gt_list[0].ip_ver_major >= 20 ? &xe2 : &xe_hpc;
-	free(gts);
+	g->platform = is_xe2(g->fd) ? &xe2 : &xe_hpc;
 }
 
 static void find_memory(struct gpu *g)
@@ -291,7 +249,7 @@ static void find_memory(struct gpu *g)
 	unsigned int i;
 
 	begin("memory");
-	list = query(g, DRM_XE_DEVICE_QUERY_MEM_REGIONS);
+	list = query(g->fd, DRM_XE_DEVICE_QUERY_MEM_REGIONS);
 	for (i = 0; i < list->num_mem_regions; i++) {
 		struct drm_xe_mem_region *region = &list->mem_regions[i];
 
@@ -336,7 +294,7 @@ static void find_engine(struct gpu *g)
 	unsigned int i;
 
 	begin("engines");
-	list = query(g, DRM_XE_DEVICE_QUERY_ENGINES);
+	list = query(g->fd, DRM_XE_DEVICE_QUERY_ENGINES);
 	g->engine.engine_class = DRM_XE_ENGINE_CLASS_VM_BIND; /* none */
 	for (i = list->num_engines; i-- > 0;) {
 		e = &list->engines[i].instance;
@@ -361,7 +319,7 @@ static void create_vm(struct gpu *g)
 	struct drm_xe_vm_create vm = {};
 
 	begin("VM");
-	call(g, DRM_IOCTL_XE_VM_CREATE, &vm);
+	call(g->fd, DRM_IOCTL_XE_VM_CREATE, &vm);
 	g->vm = vm.vm_id;
 	done("created, number %u", g->vm);
 }
@@ -369,14 +327,9 @@ static void create_vm(struct gpu *g)
 static void bind(struct gpu *g, struct drm_xe_vm_bind_op op)
 {
 	struct drm_xe_sync sync = out_fence(g);
-	struct drm_xe_vm_bind bind = { .vm_id = g->vm,
-				       .num_binds = 1,
-				       .bind = op,
-				       .num_syncs = 1,
-				       .syncs = (uintptr_t)&sync };
 
-	bind.bind.pat_index = g->platform->pat;
-	call(g, DRM_IOCTL_XE_VM_BIND, &bind);
+	op.pat_index = g->platform->pat;
+	begin_bind(g->fd, g->vm, op, &sync);
 	wait_for(g, sync);
 }
 
@@ -392,7 +345,7 @@ static __u32 create_object(struct gpu *g, const struct drm_xe_mem_region *in,
 		object.cpu_caching = DRM_XE_GEM_CPU_CACHING_WC;
 		object.flags = DRM_XE_GEM_CREATE_FLAG_NEEDS_VISIBLE_VRAM;
 	}
-	call(g, DRM_IOCTL_XE_GEM_CREATE, &object);
+	call(g->fd, DRM_IOCTL_XE_GEM_CREATE, &object);
 	return object.handle;
 }
 
@@ -400,16 +353,11 @@ static __u32 create_object(struct gpu *g, const struct drm_xe_mem_region *in,
 static void map_object(struct gpu *g, struct area *area,
 		       const struct drm_xe_mem_region *in, __u64 size)
 {
-	struct drm_xe_gem_mmap_offset map = {};
+	__u32 handle = create_object(g, in, size);
 
-	map.handle = create_object(g, in, size);
-	call(g, DRM_IOCTL_XE_GEM_MMAP_OFFSET, &map);
-	area->cpu = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, g->fd,
-			 map.offset);
-	if (area->cpu == MAP_FAILED)
-		fail("mmap of %llu bytes: %s", size, strerror(errno));
+	area->cpu = map_handle(g->fd, handle, size);
 	bind(g, (struct drm_xe_vm_bind_op){ .op = DRM_XE_VM_BIND_OP_MAP,
-					    .obj = map.handle,
+					    .obj = handle,
 					    .range = size,
 					    .addr = area->gpu });
 }
@@ -451,14 +399,8 @@ static void map_userptr(struct gpu *g)
 
 static void create_queue(struct gpu *g)
 {
-	struct drm_xe_exec_queue_create queue = { .width = 1,
-						  .num_placements = 1,
-						  .vm_id = g->vm };
-
 	begin("queue");
-	queue.instances = (uintptr_t)&g->engine;
-	call(g, DRM_IOCTL_XE_EXEC_QUEUE_CREATE, &queue);
-	g->queue = queue.exec_queue_id;
+	g->queue = new_queue(g->fd, g->vm, &g->engine);
 	done("created on %s, number %u", engine_name(&g->engine).s, g->queue);
 }
 
@@ -472,7 +414,7 @@ static void check_queue(struct gpu *g)
 		.property = DRM_XE_EXEC_QUEUE_GET_PROPERTY_BAN,
 	};
 
-	call(g, DRM_IOCTL_XE_EXEC_QUEUE_GET_PROPERTY, &property);
+	call(g->fd, DRM_IOCTL_XE_EXEC_QUEUE_GET_PROPERTY, &property);
 	if (property.value)
 		fail("the kernel ended the job, see its log");
 }
@@ -481,14 +423,9 @@ static void check_queue(struct gpu *g)
 static __u64 execute(struct gpu *g)
 {
 	struct drm_xe_sync sync = out_fence(g);
-	struct drm_xe_exec exec = { .exec_queue_id = g->queue,
-				    .num_syncs = 1,
-				    .syncs = (uintptr_t)&sync,
-				    .address = g->batch.gpu,
-				    .num_batch_buffer = 1 };
 	__u64 start = now_ns();
 
-	call(g, DRM_IOCTL_XE_EXEC, &exec);
+	begin_job(g->fd, g->queue, g->batch.gpu, &sync);
 	wait_for(g, sync);
 	start = now_ns() - start;
 	check_queue(g);

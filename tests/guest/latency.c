@@ -17,16 +17,14 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "test_mmu_mirror_uapi.h"
+#include "util.h"
 
 #define MAX_GPUS 8
 #define MAX_ROUNDS 1000
 #define SIZE (256UL << 10)
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct {
 	const char *name;
@@ -40,14 +38,6 @@ static const struct {
 static const unsigned int gpus[] = { 1, 2, 4, MAX_GPUS };
 
 static double times[ARRAY_SIZE(gpus)][ARRAY_SIZE(modes)][MAX_ROUNDS];
-
-static double usec_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
-}
 
 /* Write something to every page. Returns the sum that a GPU has to read. */
 static __u64 fill(void *mem)
@@ -118,19 +108,6 @@ static double time_munmap(unsigned int nr, const struct mmu_mirror_map *map)
 	for (i = 0; i < nr; i++)
 		check_and_close(fds[i]);
 	return usec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *usec, unsigned int n)
-{
-	qsort(usec, n, sizeof(usec[0]), compare);
-	return usec[n / 2];
 }
 
 static __u64 number(const char *what, const char *s, __u64 min, __u64 max)
