@@ -995,6 +995,18 @@ static void flush_is_traced_from_its_request_to_its_end(void **state)
 	assert_true(begin < end);
 }
 
+/* Of VA, so much later and not before */
+static void expect_flush_in(struct channel *c, uint64_t ns)
+{
+	clock_ns += ns - 1;
+	timers_run();
+	assert_true(kept(c, 5, VA));
+	expect_nothing(c);
+	clock_ns++;
+	timers_run();
+	assert_false(kept(c, 5, VA));
+}
+
 static void flush_takes_its_time(void **state)
 {
 	struct channel *c = *state;
@@ -1007,16 +1019,12 @@ static void flush_takes_its_time(void **state)
 		clock_ns += 100;
 		timers_run();
 	}
-	clock_ns += 599;
-	timers_run();
-	assert_true(kept(c, 5, VA));
-	expect_nothing(c);
+	expect_flush_in(c, 600);
 	for (i = 1; i < 5; i++) {
-		clock_ns += i == 1 ? 1 : 100;
-		timers_run();
-		assert_false(kept(c, 5, VA));
 		expect_event(c, INVALIDATED, i);
 		expect_nothing(c);
+		clock_ns += 100;
+		timers_run();
 	}
 }
 
@@ -1031,13 +1039,7 @@ static void flushes_are_reported_in_order(void **state)
 	keep(c, 5, VA, PAGE);
 	fast(c, INVALIDATE, 3, 3);
 	fast(c, INVALIDATE, 4, 3);
-	clock_ns += 999;
-	timers_run();
-	assert_true(kept(c, 5, VA));
-	expect_nothing(c);
-	clock_ns++;
-	timers_run();
-	assert_false(kept(c, 5, VA));
+	expect_flush_in(c, 1000);
 	expect_event(c, INVALIDATED, 1);
 	expect_event(c, INVALIDATED, 2);
 	expect_event(c, INVALIDATED, 3);
@@ -1174,13 +1176,7 @@ static void flush_slow_by_injection(void **state)
 	fast(c, INVALIDATE, 1, 0);
 	inject_rule("");
 	fast(c, INVALIDATE, 2, 3);
-	clock_ns += 1099;
-	timers_run();
-	assert_true(kept(c, 5, VA));
-	expect_nothing(c);
-	clock_ns++;
-	timers_run();
-	assert_false(kept(c, 5, VA));
+	expect_flush_in(c, 1100);
 	expect_event(c, INVALIDATED, 1);
 	expect_event(c, INVALIDATED, 2);
 	expect_nothing(c);

@@ -20,6 +20,15 @@ static int load(const char *text)
 	return load_seed(text, 1);
 }
 
+static int load_many(unsigned int rules)
+{
+	char text[20 * 300] = "";
+
+	while (rules--)
+		strcat(text, "irq-drop\n");
+	return load(text);
+}
+
 /* Which of the first events are hit, as bits */
 static uint64_t hits(enum injection what, const char *name, unsigned int n)
 {
@@ -180,13 +189,8 @@ static void test_chaos_is_random(void **state)
 /* Also beside as many rules as a file may have */
 static void test_chaos_beside_rules(void **state)
 {
-	char text[20 * 256] = "";
-	unsigned int i;
-
 	(void)state;
-	for (i = 0; i < 256; i++)
-		strcat(text, "irq-drop\n");
-	assert_int_equal(load(text), 0);
+	assert_int_equal(load_many(256), 0);
 	assert_int_equal(inject_chaos("1"), 0);
 	assert_true(inject(INJECT_IRQ_DROP, NULL));
 	assert_true(inject(INJECT_TLB_EVICT, "ccs0"));
@@ -253,15 +257,9 @@ static void test_bad_lines(void **state)
 
 static void test_too_many(void **state)
 {
-	char text[20 * 300] = "";
-	unsigned int i;
-
 	(void)state;
-	for (i = 0; i < 256; i++)
-		strcat(text, "irq-drop\n");
-	assert_int_equal(load(text), 0);
-	strcat(text, "irq-drop\n");
-	assert_int_equal(load(text), -1);
+	assert_int_equal(load_many(256), 0);
+	assert_int_equal(load_many(257), -1);
 }
 
 static void test_no_file(void **state)
