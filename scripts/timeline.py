@@ -36,6 +36,7 @@ FIELD = re.compile(r"(\w+)=(\S+)")
 MESSAGE = re.compile(r"(h2g|g2h) (\w+)(?: n=\d+)? (0x[0-9a-f]+)")
 STATES = ["disabled", "idle", "ready", "running", "page fault", "ended by an error"]  # enum lrc_state
 ACCESS = ["read", "write", "atomic"]  # enum access
+ALL = "0xffffffffffffffff"  # size of a flush
 ENGINES = "rcs ccs bcs vcs vec"  # in this order
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs")]
 
@@ -154,24 +155,21 @@ class Trace:
                 bar.text += ", not served"
                 bar.color = "red"
 
-    def read_guc(self, gt, time, rest, field):
+    @staticmethod
+    def read_guc(gt, time, rest, field):
         if rest.startswith("flush "):
+            seqno = int(field["seqno"])
             space = "" if field["asid"] == "-1" else f" of address space {field['asid']}"
-            self.flush(gt, time, int(field["seqno"]), f"{space}, {field['size']} from {field['va']}")
+            what = "all" if field["size"] == ALL else f"{field['size']} from {field['va']}"
+            gt.begin(("flush", seqno), Bar(time, f"TLB flush {seqno}{space}, {what}", "#c60"), gt.flushes)
             return
         match = MESSAGE.match(rest)
         if not match:
             return
         way, name, first = match.groups()
         gt.messages[way].append((time, name))
-        if name == "TLB_INVALIDATION_ALL":
-            self.flush(gt, time, int(first, 16), ", all")
-        elif name == "TLB_INVALIDATION_DONE":
+        if name == "TLB_INVALIDATION_DONE":
             gt.end(("flush", int(first, 16)), time, "")
-
-    @staticmethod
-    def flush(gt, time, seqno, text):
-        gt.begin(("flush", seqno), Bar(time, f"TLB flush {seqno}{text}", "#c60"), gt.flushes)
 
     @staticmethod
     def read_cs(gt, time, rest, _field):

@@ -72,6 +72,7 @@ prepare() {
 		1.250000 gt0 fault report engine=rcs0 ctx=4 asid=8 va=0x9000 access=0 type=0 level=1 tag=18
 		1.300000 gt0 guc flush seqno=30 asid=7 va=0x7000 size=0x1000
 		1.300000 gt0 guc h2g TLB_INVALIDATION_ALL n=2 0x1f 0x80000000 0x0 0x0
+		1.300000 gt0 guc flush seqno=31 asid=-1 va=0x0 size=0xffffffffffffffff
 		1.350000 gt0 guc g2h TLB_INVALIDATION_DONE 0x1e 0x0
 		1.400000 gt0 fault response tag=18 failed=1
 		1.400000 gt0 guc g2h TLB_INVALIDATION_DONE 0x1f 0x0
@@ -112,7 +113,7 @@ test_bars() {
 }
 
 test_gpus() {
-	sed 's/clock=1000.500000/clock=1000.400000/; s/gt0 guc flush/gt1 guc flush/' "$run/gpu0.trace" >"$run/gpu1.trace"
+	sed 's/clock=1000.500000/clock=1000.400000/; s/gt0 guc flush seqno=30/gt1 guc flush seqno=30/' "$run/gpu0.trace" >"$run/gpu1.trace"
 	ok "GPUs are put side by side by their clocks, each GT has its lanes" bars flush "\
 36 5 TLB flush 30 of address space 7, 0x1000 from 0x7000: 50 ms, from 1.400000 s
 36 9 TLB flush 31, all: 100 ms, from 1.400000 s
