@@ -385,7 +385,6 @@ static void spurious_fault(const struct lrc *l)
 	struct tile *t = l->ctx->tile;
 	struct fault f = { .va = BIT64(t->sim->prof->va_bits) - 4096,
 			   .level = MAX_LEVELS - 1 };
-
 	int tag = new_tag(&t->sched, &nobody);
 
 	if (tag >= 0)
@@ -447,7 +446,7 @@ static void faulted(struct engine *e, struct lrc *l)
 	check_disabled(l->ctx);
 }
 
-/* answers(): is it a valid answer to the fault of this context, whose names it repeats? */
+/* answers(): does it repeat the names of this context's fault? */
 static bool answers(const struct lrc *l, const uint32_t *desc)
 {
 	const struct engine_desc *d = l->engine->desc;
