@@ -7,8 +7,8 @@
 #ifndef XESIM_TESTS_DRIVER_H
 #define XESIM_TESTS_DRIVER_H
 
-#include "channel.h"
 #include "clock.h"
+#include "messages.h"
 
 #define MS 1000000ull
 #define STEP 100000ull /* that the loop takes at least */
@@ -78,37 +78,12 @@
 #define STUBBORN_COMPUTE(n) INCREMENT(DATA(n)), BB_START(BATCH(n))
 #define BAD_COMMAND 0xdeadbeef
 
-#define DWORDS(...)                                                            \
-	((uint32_t[]){ __VA_ARGS__ }),                                         \
-		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
-#define fast(c, action, ...)                                                   \
-	channel_send(c, HXG(TYPE_FAST, action), DWORDS(__VA_ARGS__))
 #define ring(c, n, ...) put_ring(c, n, DWORDS(__VA_ARGS__))
 /* Into the batch of an LRC, that its ring starts */
 #define batch(c, n, ...) put_batch(c, n, DWORDS(__VA_ARGS__))
-#define expect_event(c, ...) expect(c, 0, DWORDS(__VA_ARGS__))
 #define refused(c, action, ...) refuse(c, action, DWORDS(__VA_ARGS__))
 
 /* --- the driver --- */
-
-static inline void expect(struct channel *c, uint16_t fence,
-			  const uint32_t *want, unsigned int n)
-{
-	uint32_t dw[MAX_HXG];
-	uint16_t got;
-
-	assert_int_equal(channel_receive(c, dw, &got), n);
-	assert_int_equal(got, fence);
-	assert_memory_equal(dw, want, 4 * n);
-}
-
-static inline void expect_nothing(struct channel *c)
-{
-	uint32_t dw[MAX_HXG];
-	uint16_t fence;
-
-	assert_int_equal(channel_receive(c, dw, &fence), 0);
-}
 
 /* refuse(): a request that GuC finds to make no sense */
 static inline void refuse(struct channel *c, uint16_t action,

@@ -32,6 +32,11 @@
 #define PTE_ALL (PTE_PRESENT | PTE_RW | PTE_AE | PTE_DM)
 #define PTE_ADDR 0x000ffffffffff000ull
 
+/* Two arguments: some dwords, and how many */
+#define DWORDS(...)                                                            \
+	((uint32_t[]){ __VA_ARGS__ }),                                         \
+		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
+
 struct fixture {
 	struct sim sim;
 	struct engine *e;

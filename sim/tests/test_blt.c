@@ -25,9 +25,6 @@
 #define BLT(op, n) (2u << 29 | (uint32_t)(op) << 22 | ((n)-2))
 #define MATRIX BIT(17)
 #define PAGES BIT(19)
-#define DWORDS(...)                                                            \
-	((uint32_t[]){ __VA_ARGS__ }),                                         \
-		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
 #define execute(f, budget, ...) run_command(f, budget, DWORDS(__VA_ARGS__))
 /* As one command of unlimited budget: must be done */
 #define blit(f, ...)                                                           \

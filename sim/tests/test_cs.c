@@ -36,9 +36,6 @@
 #define ALU(op, a, b) ((uint32_t)(op) << 20 | (a) << 10 | (b))
 #define GPR(n) (0x600 + 8 * (n))
 
-#define DWORDS(...)                                                            \
-	((uint32_t[]){ __VA_ARGS__ }),                                         \
-		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
 /* Into the ring; and a batch at BATCH that the ring starts */
 #define ring(f, ...) fixture_ring(f, DWORDS(__VA_ARGS__))
 #define batch(f, ...) put_batch(f, DWORDS(__VA_ARGS__))

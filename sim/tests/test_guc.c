@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "channel.h"
 #include "clock.h"
+#include "messages.h"
 #include "random.h"
 #include "rule.h"
 
@@ -22,15 +22,6 @@
 #define NOWHERE 0x0f000000u /* in the GGTT */
 #define MISMATCH 4	    /* in the status of a descriptor */
 #define BACKLOG_RETRY 200000
-
-#define DWORDS(...)                                                            \
-	((uint32_t[]){ __VA_ARGS__ }),                                         \
-		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
-#define request(c, action, ...)                                                \
-	channel_send(c, HXG(TYPE_REQUEST, action), DWORDS(__VA_ARGS__))
-#define fast(c, action, ...)                                                   \
-	channel_send(c, HXG(TYPE_FAST, action), DWORDS(__VA_ARGS__))
-#define expect_event(c, ...) expect(c, 0, DWORDS(__VA_ARGS__))
 
 static int setup(void **state)
 {
@@ -50,28 +41,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void expect(struct channel *c, uint16_t fence, const uint32_t *want,
-		   unsigned int n)
-{
-	uint32_t dw[MAX_HXG];
-	uint16_t got;
-
-	assert_int_equal(channel_receive(c, dw, &got), n);
-	assert_int_equal(got, fence);
-	assert_memory_equal(dw, want, 4 * n);
-}
-
 static void expect_reply(struct channel *c, uint32_t hxg)
 {
 	expect(c, c->fence, &hxg, 1);
-}
-
-static void expect_nothing(struct channel *c)
-{
-	uint32_t dw[MAX_HXG];
-	uint16_t fence;
-
-	assert_int_equal(channel_receive(c, dw, &fence), 0);
 }
 
 /* event(): one that says n, of 3 or of 4 dwords */
@@ -1090,19 +1062,26 @@ static void flush_lost_by_injection(void **state)
 	assert_int_equal(stats.injected, 1);
 }
 
-static void flush_skipped_by_injection(void **state)
+/* pretended_flush(): of a translation at VA that has changed, reported as done */
+static void pretended_flush(struct channel *c, const char *rule)
 {
-	struct channel *c = *state;
 	struct xlate x = { .va = VA, .size = PAGE, .levels = 1 };
 
-	inject_rule("flush-skip count=1\n");
-	fast(c, INVALIDATE, 1, 3); /* has nothing to be skipped */
+	inject_rule(rule);
+	fast(c, INVALIDATE, 1, 3); /* has nothing that could be pretended */
 	tlb_insert(c->f->e, 5, &x);
 	fast(c, INVALIDATE, 2, 0);
 	inject_rule("");
 	expect_event(c, INVALIDATED, 1);
 	expect_event(c, INVALIDATED, 2);
 	++*(uint64_t *)fixture_vram(c->f, 0);
+}
+
+static void flush_skipped_by_injection(void **state)
+{
+	struct channel *c = *state;
+
+	pretended_flush(c, "flush-skip count=1\n");
 	assert_non_null(tlb_find(c->f->e, 5, VA));
 	assert_int_equal(stats.stale_after_flush, 1);
 }
@@ -1132,17 +1111,9 @@ static void late_message_by_injection(void **state)
 
 static void flush_late_by_injection(void **state)
 {
-	struct xlate x = { .va = VA, .size = PAGE, .levels = 1 };
 	struct channel *c = *state;
 
-	inject_rule("flush-late time=1us count=1\n");
-	fast(c, INVALIDATE, 1, 3); /* has nothing that could be late */
-	tlb_insert(c->f->e, 5, &x);
-	fast(c, INVALIDATE, 2, 0);
-	inject_rule("");
-	expect_event(c, INVALIDATED, 1);
-	expect_event(c, INVALIDATED, 2);
-	++*(uint64_t *)fixture_vram(c->f, 0);
+	pretended_flush(c, "flush-late time=1us count=1\n");
 	clock_ns += 999;
 	timers_run();
 	assert_non_null(tlb_find(c->f->e, 5, VA));

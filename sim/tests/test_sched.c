@@ -13,6 +13,14 @@
 #include "driver.h"
 #include "rule.h"
 
+/* submit_endless(): a context on a copy engine that gives way, but never ends */
+static void submit_endless(struct channel *c, unsigned int n)
+{
+	create(c, n, COPY, 1);
+	batch(c, n, ENDLESS(n));
+	submit(c, n);
+}
+
 /* --- life of a context --- */
 
 static void life_of_a_context(void **state)
@@ -61,9 +69,7 @@ static void tail_moves_while_the_context_runs(void **state)
 {
 	struct channel *c = *state;
 
-	create(c, 1, COPY, 1);
-	batch(c, 1, ENDLESS(1));
-	submit(c, 1);
+	submit_endless(c, 1);
 	run(c, MS);
 	ring(c, 1, STORE_GGTT(DATA_GGTT, 1));
 	submit(c, 1);
@@ -111,9 +117,7 @@ static void disabling_stops_at_an_arbitration_point(void **state)
 	struct channel *c = *state;
 	uint32_t was;
 
-	create(c, 1, COPY, 1);
-	batch(c, 1, ENDLESS(1));
-	submit(c, 1);
+	submit_endless(c, 1);
 	run(c, MS);
 	assert_int_equal(id_on(c, "bcs0"), 1);
 	fast(c, MODE_SET, 1, 0);
@@ -219,9 +223,7 @@ static void deregistered_while_it_is_being_disabled(void **state)
 {
 	struct channel *c = *state;
 
-	create(c, 1, COPY, 1);
-	batch(c, 1, ENDLESS(1));
-	submit(c, 1);
+	submit_endless(c, 1);
 	run(c, MS);
 	fast(c, MODE_SET, 1, 0);
 	fast(c, DEREGISTER, 1);
@@ -259,9 +261,7 @@ static void head_moved_while_disabled(void **state)
 {
 	struct channel *c = *state;
 
-	create(c, 1, COPY, 1);
-	batch(c, 1, ENDLESS(1));
-	submit(c, 1);
+	submit_endless(c, 1);
 	run(c, MS);
 	fast(c, MODE_SET, 1, 0);
 	run(c, MS);
@@ -298,9 +298,7 @@ static void enabling_drops_translations(void **state)
 {
 	struct channel *c = *state;
 
-	create(c, 1, COPY, 1);
-	batch(c, 1, ENDLESS(1));
-	submit(c, 1);
+	submit_endless(c, 1);
 	run(c, MS);
 	/* A use of what has changed, that was legal as the context then ends */
 	fixture_map(c->f, DATA(1), fixture_alloc(c->f, PAGE), PTE_ALL);
@@ -409,9 +407,7 @@ static void context_alone_is_not_preempted(void **state)
 {
 	struct channel *c = *state;
 
-	create(c, 1, COPY, 1);
-	batch(c, 1, ENDLESS(1));
-	submit(c, 1);
+	submit_endless(c, 1);
 	run(c, 50 * MS);
 	assert_int_equal(stats.context_switches, 1);
 	assert_int_equal(stats.preemptions, 0);

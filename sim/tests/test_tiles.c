@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "channel.h"
+#include "messages.h"
 
 /* H2G and G2H */
 #define SCHED_CONTEXT 0x1000
@@ -41,12 +41,6 @@
 #define COPY_DWORD(to, from) 0x17000003, ADDR(to), ADDR(from)
 #define USER_INTERRUPT (2u << 23)
 #define INCREMENT(va) 0x17800501, ADDR(va), USER_INTERRUPT
-
-#define DWORDS(...)                                                            \
-	((uint32_t[]){ __VA_ARGS__ }),                                         \
-		sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
-#define fast(c, action, ...)                                                   \
-	channel_send(c, HXG(TYPE_FAST, action), DWORDS(__VA_ARGS__))
 
 /* The same of both: a context whose page tables are in that tile's VRAM */
 struct half {
@@ -136,23 +130,6 @@ static int teardown(void **state)
 
 /* --- the driver --- */
 
-static void expect(struct channel *c, const uint32_t *want, unsigned int n)
-{
-	uint32_t dw[MAX_HXG];
-	uint16_t fence;
-
-	assert_int_equal(channel_receive(c, dw, &fence), n);
-	assert_memory_equal(dw, want, 4 * n);
-}
-
-static void expect_nothing(struct channel *c)
-{
-	uint32_t dw[MAX_HXG];
-	uint16_t fence;
-
-	assert_int_equal(channel_receive(c, dw, &fence), 0);
-}
-
 /* create(): context 1 of a tile, on its bcs0 */
 static void create(struct device *d, unsigned int tile)
 {
@@ -166,7 +143,7 @@ static void create(struct device *d, unsigned int tile)
 	fast(h->c, REGISTER, 0, 1, COPY, 1, 0, 0, 0, 0, 0, LRC_PPHWSP | 0x119,
 	     0);
 	fast(h->c, MODE_SET, 1, 1);
-	expect(h->c, DWORDS(MODE_DONE, 1, 1));
+	expect_event(h->c, MODE_DONE, 1, 1);
 }
 
 static void run(struct device *d)
@@ -353,12 +330,12 @@ static void flush_on_each_tile(void **state)
 	for (i = 0; i < 2; i++)
 		assert_int_equal(copied(d, i), 10 + i);
 	fast(d->half[1].c, INVALIDATE, 5, 0x80000001, ASID, ADDR(SOURCE), 0);
-	expect(d->half[1].c, DWORDS(INVALIDATED, 5));
+	expect_event(d->half[1].c, INVALIDATED, 5);
 	expect_nothing(d->half[0].c);
 	assert_int_equal(copied(d, 0), 10);
 	assert_int_equal(copied(d, 1), 21);
 	fast(d->half[0].c, INVALIDATE, 9, 0x80000000, 0, 0, 0, 0);
-	expect(d->half[0].c, DWORDS(INVALIDATED, 9));
+	expect_event(d->half[0].c, INVALIDATED, 9);
 	expect_nothing(d->half[1].c);
 	assert_int_equal(copied(d, 0), 20);
 	assert_int_equal(stats.stale_after_flush, 0);
