@@ -228,12 +228,12 @@ build_program() {
 		die "tests/guest/$1.c does not compile" "see above"
 }
 
-# build_gpu_program NAME: one that calls the Xe driver.
+# build_gpu_program NAME ARGS...: one that calls the Xe driver.
 build_gpu_program() {
 	# This header alone, as libdrm has the others
 	mkdir -p "$SCRATCH/include"
 	cp "$("$TOP/scripts/tree" path)/include/uapi/drm/xe_drm.h" "$SCRATCH/include/"
-	build_program "$1" -I "$SCRATCH/include" -I /usr/include/libdrm -ldrm
+	build_program "$@" -I "$SCRATCH/include" -I /usr/include/libdrm -ldrm
 }
 
 # Lines of the kernel's log that are a complaint.  A user program's general protection
@@ -244,6 +244,15 @@ COMPLAINT+='|INFO: (possible|inconsistent|trying to register|task .* blocked)|tu
 COMPLAINT+='|(possible|inconsistent) (circular|recursive|irq|lock)|held lock freed|lock held when returning'
 COMPLAINT+='|rcu: INFO:|kthread starved|soft lockup|hard LOCKUP|irq [0-9]+: nobody cared'
 COMPLAINT+='|kmemleak: [0-9]+ new suspected|unreferenced object|sysfs: cannot create duplicate'
+
+# kbuild_objects TREE BUILD DIR SRCARCH=...: those of DIR that are configured, by the kernel's
+# own Makefile.build.
+kbuild_objects() {
+	# shellcheck disable=SC2016 # make's variables
+	make -rR -C "$2" --no-print-directory -f "$1/scripts/Makefile.build" srctree="$1" srcroot="$1" VPATH="$1" "$4" \
+		CC=gcc HOSTCC=gcc CONFIG_SHELL=sh need-builtin=1 obj="$3" \
+		--eval 'print: ; @echo $(real-obj-y) $(real-obj-m)' print 2>/dev/null || :
+}
 
 # default_variant: of a kernel that is to have GPUs of PROFILE; see scripts/kernel.
 default_variant() {
