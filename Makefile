@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 # What can be set on the command line, as in 'make run FLUSH=5ms'
-export KERNEL VARIANT FLUSH FENCE ROUNDS FORCE
+export KERNEL VARIANT FLUSH FENCE ROUNDS FORCE COUNT SEED
 export LIST GPUS PROFILE SIM CPU CCS TRACE TIMEOUT TEST_TIMEOUT MEM A B REUSE
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gpusvm
@@ -31,24 +31,36 @@ test-full: deps ## the same, and what takes longer
 	@scripts/test full
 
 ## Parts of the test
-.PHONY: kunit kunit-x86 series check-series lint scripts-test mutants
+.PHONY: kunit kunit-x86 hmm-tests interval-fuzz series check-series configs lint docs scripts-test coverage mutants bench-gpusvm
 kunit: deps ## KUnit on UML: our suites, and drm, ttm and xe against the base
 	@scripts/test kunit
 kunit-x86: deps ## KUnit on x86_64 in QEMU: our suites, debug and lean kernel
 	@scripts/test kunit-x86
+hmm-tests: deps ## the kernel's selftest of device memory, on ours and on the base
+	@scripts/test hmm hmm-debug
+interval-fuzz: deps ## the interval arithmetic against a model, in user space: COUNT=1000000 SEED=1
+	@scripts/test interval
 series: deps ## out/series: the series as mails, checked by git am
 	@scripts/series render
 check-series: deps ## every step of the series compiles without a new warning
 	@scripts/series check
+configs: deps ## our files compile, whatever is configured
+	@scripts/configs
 lint: deps ## checkpatch, sparse, W=1, kernel-doc, clang-format, shellcheck
 	@scripts/lint
+docs: deps ## out/docs: our pages of the kernel's documentation, without a warning
+	@scripts/docs
 scripts-test: deps ## the tests of our own scripts
 	@scripts/test scripts
-mutants: deps ## break the notifiers on purpose: the suite must notice
+coverage: deps ## which lines of drm_gpusvm and drm_pagemap the suites run: 90 % or more
+	@scripts/test coverage
+mutants: deps ## break notifiers, drm_gpusvm and drm_pagemap on purpose: the suites must notice
 	@scripts/mutants
+bench-gpusvm: deps ## what lookups, page lists, migration and invalidation cost, as ratios
+	@scripts/bench-gpusvm
 
 ## The Xe driver on simulated GPUs
-.PHONY: sim igt igt-compare convict sim-test bench timeline
+.PHONY: sim igt igt-compare convict sim-test bench sync-bind timeline
 sim: deps ## build the GPU simulator
 	@scripts/sim build
 igt: deps ## run IGT: LIST=basic|full|'xe_vm@*bind*' KERNEL=ours GPUS=1 PROFILE=bmg|pvc|pvc2
@@ -78,6 +90,11 @@ bench: deps ## page faults, prefetch, munmap() with 1, 2 and 4 GPUs: KERNEL=ours
 	@scripts/qemu fetch
 	@scripts/sim build
 	@scripts/bench
+sync-bind: deps ## binds that are synchronous or not, and what they cost: KERNEL=ours|base FLUSH=30ms
+	@scripts/kernel build "$(or $(KERNEL),ours)" "$(VARIANT)"
+	@scripts/qemu fetch
+	@scripts/sim build
+	@scripts/sync-bind
 timeline: ## draw a run with TRACE=1: RUN=out/igt/ours-basic FROM=1.5 TO=2 OUT=picture.svg
 	@scripts/timeline.py '$(RUN)' --from '$(FROM)' --to '$(TO)' --out '$(OUT)'
 
