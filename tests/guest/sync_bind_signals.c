@@ -117,11 +117,23 @@ static unsigned int flushes_of_swap(struct swap *w)
 	return (flushes() - before) / WARM_UP;
 }
 
+/* Each of the last @turns has flushed as often as it must, whatever @seen signals did */
+static void check_interrupted(const struct swap *w, unsigned int seen,
+			      unsigned int turns, unsigned int done,
+			      unsigned int each)
+{
+	remark("%u signals in %u binds; EINTR %u times before the commit, %u "
+	       "after it",
+	       seen, turns, w->eintr, w->eintr_committed);
+	expect(done == turns * each, "%u binds have flushed %u times, not %u",
+	       turns, done, turns * each);
+}
+
 static void interrupt_flush(enum kind kind, bool cookie, int flags)
 {
 	struct swap w = new_swap(kind);
 	unsigned int each = flushes_of_swap(&w);
-	unsigned int before = flushes(), turns = w.turn, seen = 0, done;
+	unsigned int before = flushes(), turns = w.turn, seen = 0;
 	__u64 value = 0;
 
 	while (seen < INTERRUPTIONS) {
@@ -131,13 +143,8 @@ static void interrupt_flush(enum kind kind, bool cookie, int flags)
 		check_swap(&w);
 	}
 	turns = w.turn - turns;
-	done = flushes() - before;
-	remark("%u signals in %u binds; EINTR %u times before the commit, %u "
-	       "after it",
-	       seen, turns, w.eintr, w.eintr_committed);
+	check_interrupted(&w, seen, turns, flushes() - before, each);
 	expect(each, "binds do not flush");
-	expect(done == turns * each, "%u binds have flushed %u times, not %u",
-	       turns, done, turns * each);
 	if (cookie && !flags)
 		expect(w.eintr_committed >= turns,
 		       "the wait was interrupted only %u times",
@@ -153,7 +160,7 @@ static void interrupt_before_commit(enum kind kind, bool cookie)
 {
 	struct swap w = new_swap(kind);
 	unsigned int each = flushes_of_swap(&w);
-	unsigned int before, seen = 0, turns = w.turn, done;
+	unsigned int before, seen = 0, turns = w.turn;
 	__u64 value = 0;
 
 	before = flushes();
@@ -169,12 +176,7 @@ static void interrupt_before_commit(enum kind kind, bool cookie)
 		check_swap(&w);
 	}
 	turns = w.turn - turns;
-	done = flushes() - before;
-	remark("%u signals in %u binds; EINTR %u times before the commit, %u "
-	       "after it",
-	       seen, turns, w.eintr, w.eintr_committed);
-	expect(done == turns * each, "%u binds have flushed %u times, not %u",
-	       turns, done, turns * each);
+	check_interrupted(&w, seen, turns, flushes() - before, each);
 	expect(w.eintr >= INTERRUPTIONS / 4, "signals do not interrupt it");
 	free_swap(&w);
 }
