@@ -619,9 +619,13 @@ VISIBLE_IF_KUNIT dma_addr_t
 drm_gpusvm_dma_map(struct device *dev, struct page *page, unsigned int order,
 		   enum dma_data_direction dir)
 {
+	dma_addr_t addr;
+
 	KUNIT_STATIC_STUB_REDIRECT(drm_gpusvm_dma_map, dev, page, order, dir);
 
-	return dma_map_page(dev, page, 0, PAGE_SIZE << order, dir);
+	addr = dma_map_page(dev, page, 0, PAGE_SIZE << order, dir);
+	/* Asked here, since without DMA, as in UML, no address is a good one */
+	return dma_mapping_error(dev, addr) ? DMA_MAPPING_ERROR : addr;
 }
 EXPORT_SYMBOL_IF_KUNIT(drm_gpusvm_dma_map);
 
