@@ -481,6 +481,26 @@ static bool batch_migrates(const struct batch *b, unsigned long i)
 	return b->src[i] & MIGRATE_PFN_MIGRATE;
 }
 
+/* Entry @i stays where it is: give back the page that it was to go to. */
+static void batch_drop(struct batch *b, unsigned long i)
+{
+	struct page *page = migrate_pfn_to_page(b->dst[i]);
+
+	b->dst[i] = 0;
+	b->dpages[i] = NULL;
+	unlock_page(page);
+	put_page(page);
+}
+
+static void batch_drop_all(struct batch *b)
+{
+	unsigned long i;
+
+	for (i = 0; i < b->npages; i++)
+		if (b->dpages[i])
+			batch_drop(b, i);
+}
+
 /*
  * Blocks and their pages
  */
@@ -799,26 +819,6 @@ struct to_devmem {
 	bool zeros_mapped;
 };
 
-/* Give back the device page that was claimed for entry @i. */
-static void unclaim(struct batch *b, unsigned long i)
-{
-	struct page *page = b->dpages[i];
-
-	b->dst[i] = 0;
-	b->dpages[i] = NULL;
-	unlock_page(page);
-	put_page(page);
-}
-
-static void unclaim_all(struct batch *b)
-{
-	unsigned long i;
-
-	for (i = 0; i < b->npages; i++)
-		if (b->dpages[i])
-			unclaim(b, i);
-}
-
 /* Is there anything about entry @i for which it needs a page of the block? */
 static bool wants_devmem(struct to_devmem *m, unsigned long i)
 {
@@ -878,7 +878,7 @@ static void map_sources(struct to_devmem *m)
 			b->addr[i] = m->zeros;
 		}
 		if (!n)
-			unclaim(b, i);
+			batch_drop(b, i);
 	}
 }
 
@@ -951,7 +951,7 @@ static int copy_to_devmem(struct to_devmem *m)
 					  b->npages);
 	unmap_runs(devmem, b, b->src);
 	if (err)
-		unclaim_all(b);
+		batch_drop_all(b);
 
 	return err;
 }
@@ -1147,26 +1147,6 @@ static int add_ram(struct drm_pagemap_devmem *devmem, struct batch *b,
 	return 0;
 }
 
-/* Undo add_ram(). */
-static void drop_ram(struct batch *b, unsigned long i)
-{
-	struct page *page = migrate_pfn_to_page(b->dst[i]);
-
-	b->dst[i] = 0;
-	b->dpages[i] = NULL;
-	unlock_page(page);
-	put_page(page);
-}
-
-static void drop_all_ram(struct batch *b)
-{
-	unsigned long i;
-
-	for (i = 0; i < b->npages; i++)
-		if (b->dpages[i])
-			drop_ram(b, i);
-}
-
 /*
  * Fill the pages of RAM that were added. After an error there are none left:
  * nobody ever sees what is in a page that was not copied.
@@ -1183,7 +1163,7 @@ static int copy_to_ram(struct drm_pagemap_devmem *devmem, struct batch *b)
 
 		n = map_run(devmem, b, b->dst, i, DMA_FROM_DEVICE);
 		if (!n) {
-			drop_ram(b, i);
+			batch_drop(b, i);
 			failed++;
 		}
 	}
@@ -1193,7 +1173,7 @@ static int copy_to_ram(struct drm_pagemap_devmem *devmem, struct batch *b)
 	err = devmem->ops->copy_to_ram(devmem, b->dpages, b->addr, b->npages);
 	unmap_runs(devmem, b, b->dst);
 	if (err)
-		drop_all_ram(b);
+		batch_drop_all(b);
 
 	return err;
 }

@@ -352,6 +352,31 @@ static void munmap_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, NR_PAGES, atomic_read(&block->copied));
 }
 
+/* What has pages in the window of a fault, but is another block, stays there. */
+static void fault_takes_one_block(struct kunit *test)
+{
+	const struct drm_pagemap_migrate_details d = {};
+	struct mock_fixture *fx = fixture(test);
+	struct mock_vram *vram = mock_vram_create(test, "a", NULL);
+	struct mock_block *a = mock_block_create(vram, 0, NR_PAGES, NULL);
+	struct mock_block *b = mock_block_create(vram, NR_PAGES, NR_PAGES, NULL);
+
+	write_all(fx, 1);
+	KUNIT_ASSERT_EQ(test, NR_PAGES / 2,
+			mock_migrate_range(fx, a, 0, NR_PAGES / 2, d));
+	KUNIT_ASSERT_EQ(test, NR_PAGES / 2, migrate(fx, b));
+	check_range(fx, 0, 1, 1);
+	KUNIT_EXPECT_EQ(test, 0, mock_block_nr_out(a));
+	KUNIT_EXPECT_EQ(test, NR_PAGES / 2, mock_block_nr_out(b));
+	KUNIT_EXPECT_EQ(test, NR_PAGES, atomic_read(&a->copied));
+	check_all(fx, 1);
+	KUNIT_EXPECT_EQ(test, 0, mock_block_nr_out(b));
+	mock_block_put(a);
+	mock_block_put(b);
+	mock_block_expect_released(a);
+	mock_block_expect_released(b);
+}
+
 static void pin_brings_back(struct kunit *test)
 {
 	struct mock_fixture *fx = fixture(test);
@@ -1384,6 +1409,7 @@ static struct kunit_case pagemap_cases[] = {
 	KUNIT_CASE(gap_between_vmas),
 	KUNIT_CASE(contiguous_pages_are_one_copy),
 	KUNIT_CASE(munmap_frees),
+	KUNIT_CASE(fault_takes_one_block),
 	KUNIT_CASE(pin_brings_back),
 	KUNIT_CASE(pages_out_at_exit),
 	KUNIT_CASE(forked_child_reads),

@@ -862,6 +862,7 @@ struct child {
 	unsigned int seed;
 	struct completion go;
 	struct completion done;
+	pid_t pid;
 	int ret;
 };
 
@@ -879,6 +880,25 @@ static int child_main(void *data)
 	do_exit(0);
 }
 
+/* A child that has @seed in its memory, and looks at it at child_check(). */
+static void child_fork(struct child *child, struct mock_fixture *fx,
+		       unsigned int seed)
+{
+	*child = (struct child){ .fx = fx, .seed = seed };
+	init_completion(&child->go);
+	init_completion(&child->done);
+	child->pid = mock_fork(child_main, child);
+	KUNIT_ASSERT_GT(fx->test, child->pid, 0);
+}
+
+static void child_check(struct child *child)
+{
+	complete(&child->go);
+	wait_for_completion(&child->done);
+	kernel_wait(child->pid, NULL);
+	KUNIT_EXPECT_EQ(child->fx->test, 0, child->ret);
+}
+
 /* After a fork both have a copy of their own, also if it is the GPU that writes. */
 static void fork_and_gpu_write(struct kunit *test)
 {
@@ -886,14 +906,10 @@ static void fork_and_gpu_write(struct kunit *test)
 	struct mock_vram *vram = mock_vram_create(test, "a", NULL);
 	struct mock_gpu *gpu = gpu_of(fx, vram);
 	struct mock_block *block = move_to(fx, vram);
-	struct child child = { .fx = fx, .seed = 1 };
-	pid_t pid;
+	struct child child;
 
 	gpu_check(gpu, 1);
-	init_completion(&child.go);
-	init_completion(&child.done);
-	pid = mock_fork(child_main, &child);
-	KUNIT_ASSERT_GT(test, pid, 0);
+	child_fork(&child, fx, 1);
 
 	/* Reading is no reason to move anything */
 	gpu_touch(gpu, 0, NR_PAGES, false);
@@ -901,10 +917,7 @@ static void fork_and_gpu_write(struct kunit *test)
 	gpu_check_mapped(gpu, 0, NR_PAGES, 1);
 	gpu_touch(gpu, 0, NR_PAGES, true);
 	gpu_write_mapped(gpu, 0, NR_PAGES, 2);
-	complete(&child.go);
-	wait_for_completion(&child.done);
-	kernel_wait(pid, NULL);
-	KUNIT_EXPECT_EQ(test, 0, child.ret);
+	child_check(&child);
 	gpu_check(gpu, 2);
 	cpu_check(fx, 2);
 	finish(fx, block);
@@ -916,20 +929,13 @@ static void fork_and_cpu_write(struct kunit *test)
 	struct mock_vram *vram = mock_vram_create(test, "a", NULL);
 	struct mock_gpu *gpu = gpu_of(fx, vram);
 	struct mock_block *block = move_to(fx, vram);
-	struct child child = { .fx = fx, .seed = 1 };
-	pid_t pid;
+	struct child child;
 
 	gpu_check(gpu, 1);
-	init_completion(&child.go);
-	init_completion(&child.done);
-	pid = mock_fork(child_main, &child);
-	KUNIT_ASSERT_GT(test, pid, 0);
+	child_fork(&child, fx, 1);
 	cpu_write(fx, 2);
 	gpu_check(gpu, 2);
-	complete(&child.go);
-	wait_for_completion(&child.done);
-	kernel_wait(pid, NULL);
-	KUNIT_EXPECT_EQ(test, 0, child.ret);
+	child_check(&child);
 	gpu_check(gpu, 2);
 	cpu_check(fx, 2);
 	finish(fx, block);
