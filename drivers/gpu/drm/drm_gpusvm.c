@@ -650,8 +650,12 @@ static void pages_set_state(struct drm_gpusvm *gpusvm,
 		      state == DRM_GPUSVM_PAGES_VALID) ||
 		     (pages->state == DRM_GPUSVM_PAGES_NONE &&
 		      state == DRM_GPUSVM_PAGES_STALE));
-	/* Pairs with the READ_ONCE() of those who only want a hint */
-	WRITE_ONCE(pages->state, state);
+	/*
+	 * Pairs with pages_reserve(), which frees the addresses of pages that
+	 * have none: not before who unmapped them has read the last one. And
+	 * with the READ_ONCE() of those who only want a hint.
+	 */
+	smp_store_release(&pages->state, state);
 }
 
 /**
@@ -985,8 +989,11 @@ static int pages_reserve(struct fill *fill, struct drm_gpusvm_pages *pages)
 	unsigned int max_order = pages_max_order(pages);
 	unsigned long i, nr = 0;
 
-	/* Still used, or only just invalidated: that is seen under the lock */
-	if (READ_ONCE(pages->state) != DRM_GPUSVM_PAGES_NONE)
+	/*
+	 * Still used, or only just invalidated: that is seen under the lock.
+	 * Pairs with pages_set_state().
+	 */
+	if (smp_load_acquire(&pages->state) != DRM_GPUSVM_PAGES_NONE)
 		return 0;
 
 	pages_release(pages);
