@@ -254,6 +254,13 @@ kbuild_objects() {
 		--eval 'print: ; @echo $(real-obj-y) $(real-obj-m)' print 2>/dev/null || :
 }
 
+# kconfig_with_driver TREE: its Kconfig, and a driver: what one would select has no prompt.
+kconfig_with_driver() {
+	cat "$1/Kconfig"
+	printf '\nconfig SVM_DRIVER\n\ttristate "A driver"\n\tdepends on DRM && MMU\n'
+	printf '\tselect DRM_GPUSVM\n\tselect DRM_PAGEMAP if DEVICE_PRIVATE\n'
+}
+
 # default_variant: of a kernel that is to have GPUs of PROFILE; see scripts/kernel.
 default_variant() {
 	case ${PROFILE:-} in
