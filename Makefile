@@ -31,11 +31,13 @@ test-full: deps ## the same, and what takes longer
 	@scripts/test full
 
 ## Parts of the test
-.PHONY: kunit kunit-x86 hmm-tests interval-fuzz series check-series configs lint docs scripts-test coverage mutants bench-gpusvm
+.PHONY: kunit kunit-x86 stress hmm-tests interval-fuzz series check-series configs lint docs scripts-test coverage mutants bench-gpusvm
 kunit: deps ## KUnit on UML: our suites, and drm, ttm and xe against the base
 	@scripts/test kunit
 kunit-x86: deps ## KUnit on x86_64 in QEMU: our suites, debug and lean kernel
 	@scripts/test kunit-x86
+stress: deps ## many threads at the same memory for a minute: debug kernel, and one with KCSAN
+	@scripts/test stress
 hmm-tests: deps ## the kernel's selftest of device memory, on ours and on the base
 	@scripts/test hmm hmm-debug
 interval-fuzz: deps ## the interval arithmetic against a model, in user space: COUNT=1000000 SEED=1
@@ -104,7 +106,7 @@ tree: deps ## the base plus the series as commits, as a git tree
 	@scripts/tree tree
 refresh: deps ## write the tree's commits back to patches/ and the new files
 	@scripts/tree refresh
-kernel: deps ## build KERNEL=ours|base|peer VARIANT=lean|debug|uml|pvc
+kernel: deps ## build KERNEL=ours|base|peer VARIANT=lean|debug|uml|kcsan|pvc
 	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"
 boot: deps ## boot KERNEL= VARIANT= in QEMU and run CMD='uname -a'
 	@scripts/kernel build "$(or $(KERNEL),ours)" "$(or $(VARIANT),lean)"
