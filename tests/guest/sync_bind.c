@@ -27,7 +27,8 @@
 #define CONTROL_ADDR 0x100000ull
 #define BATCH 0u
 #define RESULT 0x2000u
-#define EMPTY 0x4000u /* a batch that does nothing */
+#define EMPTY 0x4000u	/* a batch that does nothing */
+#define ENDLESS 0x5000u /* one that never ends */
 #define FIRST_FREE 0x10000000ull
 
 #define UNTOUCHED 0xdeadbeefu
@@ -448,8 +449,9 @@ void map_now(struct space *s, __u32 queue, __u64 addr, const struct buffer *b)
 
 /* --- the GPU's work --- */
 
-/* With @batch 0 it is one without a batch buffer */
-void exec(__u32 queue, __u64 batch, struct drm_xe_sync *syncs, unsigned int n)
+/* With @batch 0 it is one without a batch buffer. Returns an errno */
+int try_exec(__u32 queue, __u64 batch, struct drm_xe_sync *syncs,
+	     unsigned int n)
 {
 	struct drm_xe_exec exec = { .exec_queue_id = queue,
 				    .num_syncs = n,
@@ -457,7 +459,15 @@ void exec(__u32 queue, __u64 batch, struct drm_xe_sync *syncs, unsigned int n)
 				    .address = batch,
 				    .num_batch_buffer = batch != 0 };
 
-	call(gpu.fd, DRM_IOCTL_XE_EXEC, &exec);
+	return drmIoctl(gpu.fd, DRM_IOCTL_XE_EXEC, &exec) ? errno : 0;
+}
+
+void exec(__u32 queue, __u64 batch, struct drm_xe_sync *syncs, unsigned int n)
+{
+	int err = try_exec(queue, batch, syncs, n);
+
+	if (err)
+		fail("DRM_IOCTL_XE_EXEC: %s", strerror(err));
 }
 
 static volatile __u32 *at(struct space *s, __u32 offset)
@@ -550,6 +560,25 @@ bool probe_is_refused(struct space *s, __u64 addr)
 	return refused;
 }
 
+/* Waits until the word is that value */
+static void emit_wait(volatile __u32 *cs, __u64 word, __u32 value)
+{
+	*cs++ = SEMAPHORE_WAIT;
+	*cs++ = value;
+	*cs++ = word;
+	*cs++ = word >> 32;
+	*cs++ = 0;
+	*cs = BATCH_BUFFER_END;
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* A job that runs for as long as its queue is there */
+void keep_busy(struct space *s)
+{
+	emit_wait(at(s, ENDLESS), CONTROL_ADDR + ENDLESS, 1);
+	exec(s->reader, CONTROL_ADDR + ENDLESS, NULL, 0);
+}
+
 /* --- gates --- */
 
 void new_gates(void)
@@ -581,15 +610,8 @@ void close_gate(struct gate *g)
 	struct drm_xe_sync sync = { .type = DRM_XE_SYNC_TYPE_SYNCOBJ,
 				    .flags = DRM_XE_SYNC_FLAG_SIGNAL,
 				    .handle = g->syncobj };
-	volatile __u32 *cs = g->control.cpu;
 
-	*cs++ = SEMAPHORE_WAIT;
-	*cs++ = ++g->value;
-	*cs++ = word;
-	*cs++ = word >> 32;
-	*cs++ = 0;
-	*cs = BATCH_BUFFER_END;
-	atomic_thread_fence(memory_order_seq_cst);
+	emit_wait(g->control.cpu, word, ++g->value);
 	exec(g->queue, addr, &sync, 1);
 }
 

@@ -146,10 +146,14 @@ void free_done(struct done *d);
 
 /* --- the GPU's work --- */
 
+int try_exec(__u32 queue, __u64 batch, struct drm_xe_sync *syncs,
+	     unsigned int n);
 void exec(__u32 queue, __u64 batch, struct drm_xe_sync *syncs, unsigned int n);
 bool probe(struct space *s, const __u64 *addr, __u32 *value, unsigned int n);
 __u32 probe_one(struct space *s, __u64 addr);
 bool probe_is_refused(struct space *s, __u64 addr);
+
+void keep_busy(struct space *s);
 
 void new_gates(void);
 extern struct gate gates[2];

@@ -161,6 +161,21 @@ static void job_waits_for_zero_exec(struct space *s, __u32 queue)
 	check_end(&d, "the job");
 }
 
+/* Nobody would signal it: the user fence of an exec is written by its job */
+static void zero_exec_refuses_user_fence(struct space *s, __u32 queue)
+{
+	struct drm_xe_sync sync = {
+		.type = DRM_XE_SYNC_TYPE_USER_FENCE,
+		.flags = DRM_XE_SYNC_FLAG_SIGNAL,
+		.addr = empty + 8,
+		.timeline_value = 1,
+	};
+	int err = try_exec(queue, 0, &sync, 1);
+
+	(void)s;
+	expect(err == EOPNOTSUPP, "it is not refused: %s", strerror(err));
+}
+
 /* --- several of them --- */
 
 /* A job that waits for @a, which is behind the first gate, and for @b */
@@ -477,6 +492,8 @@ static const struct {
 	  false },
 	{ "a job waits for a zero exec", job_waits_for_zero_exec, NOT_LR, true,
 	  false },
+	{ "a zero exec refuses a user fence", zero_exec_refuses_user_fence, ALL,
+	  true, false },
 	{ "a job waits for zero binds of two queues", job_waits_for_two_binds,
 	  NOT_LR, false, false },
 	{ "zero binds wait for each other", many_zero_binds, NOT_LR, false,

@@ -112,14 +112,11 @@ static void *prober_main(void *arg)
 	return NULL;
 }
 
-static void two_threads(enum kind kind, bool same)
+static void run_two(struct space *s0, __u32 q0, struct space *s1, __u32 q1)
 {
-	struct space s = new_space(kind);
-	struct binder b[2];
+	struct binder b[2] = { new_binder(s0, q0), new_binder(s1, q1) };
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(b); i++)
-		b[i] = new_binder(&s, s.queue[same ? 1 : i]);
 	for (i = 0; i < ARRAY_SIZE(b); i++)
 		start(&b[i], prober_main, 2 * ROUNDS);
 	for (i = 0; i < ARRAY_SIZE(b); i++) {
@@ -129,17 +126,31 @@ static void two_threads(enum kind kind, bool same)
 		       b[i].wrong, b[i].done);
 		free_binder(&b[i]);
 	}
-	free_space(&s);
 }
 
 static void threads_two_queues(enum kind kind)
 {
-	two_threads(kind, false);
+	struct space s = new_space(kind);
+
+	run_two(&s, s.queue[0], &s, s.queue[1]);
+	free_space(&s);
 }
 
 static void threads_one_queue(enum kind kind)
 {
-	two_threads(kind, true);
+	struct space s = new_space(kind);
+
+	run_two(&s, s.queue[1], &s, s.queue[1]);
+	free_space(&s);
+}
+
+static void threads_two_vms(enum kind kind)
+{
+	struct space s[2] = { new_space(kind), new_space(kind) };
+
+	run_two(&s[0], s[0].queue[1], &s[1], s[0].queue[1]);
+	free_space(&s[1]);
+	free_space(&s[0]);
 }
 
 /* --- resets --- */
@@ -186,6 +197,71 @@ static void reset_in_queue(enum kind kind)
 	join(&b);
 	remark("the bind: %s", strerror(b.err));
 	renew_gate(&gates[0]);
+	free_space(&s);
+	free_binder(&b);
+	check_space_works();
+}
+
+/* --- the VM is banned --- */
+
+/*
+ * Its job cannot go on: memory of the process that it may write is taken away. Returns what
+ * a bind says then.
+ */
+static int ban_vm(struct space *s)
+{
+	__u64 until = now_ns() + TIMEOUT_S * 1000000000ull;
+	struct request r = new_request(s, 0), barrier = r;
+	void *p;
+	int err;
+
+	p = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (p == MAP_FAILED)
+		fail("mmap: %s", strerror(errno));
+	keep_busy(s);
+	add_op(&r, DRM_XE_VM_BIND_OP_MAP_USERPTR, reserve(s), CHUNK)->userptr =
+		(uintptr_t)p;
+	bind_and_wait(&r);
+	mprotect(p, CHUNK, PROT_READ);
+	barrier.flags = WAIT;
+	while (!(err = submit(&barrier)) && now_ns() < until)
+		usleep(1000);
+	munmap(p, CHUNK);
+	return err;
+}
+
+static void banned(enum kind kind)
+{
+	struct space s = new_space(kind);
+	struct binder b = new_binder(&s, s.queue[1]);
+	struct request r = new_request(&s, s.queue[1]), zero = r;
+	__u64 cookie = 0;
+	unsigned int i;
+	int err;
+
+	interrupt_bind(&s, s.queue[1], &cookie);
+	/* Not a bind: what takes the memory away would wait for that */
+	close_gate(&gates[0]);
+	add_in(&zero, gates[0].syncobj);
+	must_submit(&zero);
+	start(&b, binder_main, 1);
+	err = ban_vm(&s);
+	expect(err == ENOENT, "a barrier: %s", strerror(err));
+	add_map(&r, reserve(&s), &s.control);
+	for (i = 0; i < 4; i++) {
+		r.queue = s.queue[i & 1];
+		r.flags = i & 2 ? WAIT : 0;
+		err = submit(&r);
+		expect(err == ENOENT, "a later bind: %s", strerror(err));
+	}
+	open_gate(&gates[0]);
+	join(&b);
+	expect(b.err == ENOENT, "the bind that waits: %s", strerror(b.err));
+	/* It was committed before */
+	r.cookie = &cookie;
+	err = submit(&r);
+	expect(!err, "what was interrupted: %s", strerror(err));
 	free_space(&s);
 	free_binder(&b);
 	check_space_works();
@@ -414,8 +490,10 @@ void test_trouble(void)
 	} cases[] = {
 		{ "two threads, two queues", threads_two_queues },
 		{ "two threads, one queue", threads_one_queue },
+		{ "two threads, two VMs, one queue", threads_two_vms },
 		{ "GT resets while a bind flushes", reset_in_flush },
 		{ "GT reset while a bind waits for the queue", reset_in_queue },
+		{ "the VM is banned while a bind waits for the queue", banned },
 		{ "the VM is destroyed while a bind waits for the queue",
 		  destroy_in_queue },
 		{ "the VM is destroyed while a bind flushes",
@@ -430,8 +508,11 @@ void test_trouble(void)
 	};
 	unsigned int kind, i;
 
-	for (kind = 0; kind < KINDS; kind += FAULT) {
+	for (kind = 0; kind < KINDS; kind++) {
 		for (i = 0; i < ARRAY_SIZE(cases); i++) {
+			/* Only such a VM can be, and its other waits are no different */
+			if ((cases[i].run == banned) != (kind == LR))
+				continue;
 			begin("%s: %s", kind_name[kind], cases[i].name);
 			if (!gpu.has_sync) {
 				skip_without_sync();
