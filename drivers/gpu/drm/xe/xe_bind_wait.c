@@ -62,8 +62,13 @@
  * leaves more than XE_BIND_WAIT_MAX_PENDING of these behind is not interrupted any
  * more.
  *
+ * If the VM is closed or banned before the commit, the call fails with -ENOENT. A
+ * wait for what is committed goes on to the end of the bind.
+ *
  * Calls without a bind do nothing, in their order: with syncs they are a barrier on
  * the GPU's side, with %DRM_XE_SYNCS_FLAG_WAIT_FOR_OP one for the process.
+ * Their out-syncs are sync objects: a user fence is rejected with -EOPNOTSUPP, and so
+ * it is where &DRM_IOCTL_XE_EXEC has no batch buffer.
  */
 
 #define XE_BIND_WAIT_TRIES		8
@@ -93,10 +98,18 @@ static void pending_free(struct xe_vm *vm, struct xe_bind_pending *pending)
 	atomic_dec(&vm->nr_bind_pending);
 }
 
-static struct xe_exec_queue *wait_queue(struct xe_vm *vm,
-					struct xe_exec_queue *q)
+/* To be called with the VM locked. */
+static int get_last_fence(struct xe_vm *vm, struct xe_exec_queue *q,
+			  struct dma_fence **fence)
 {
-	return q ?: vm->q[0];
+	int err;
+
+	err = xe_exec_queue_bind_lock(q);
+	if (err)
+		return err;
+	*fence = xe_exec_queue_last_fence_get(q ?: vm->q[0], vm);
+	xe_exec_queue_bind_unlock(q);
+	return 0;
 }
 
 /* What the bind has come to, once its fence has signaled. */
@@ -308,8 +321,8 @@ int xe_bind_wait_end(struct xe_bind_wait *wait, struct dma_fence *fence)
  * what is in it matter.
  *
  * Context: May sleep, takes &xe_vm.lock.
- * Return: 0; -ERESTARTSYS if it was interrupted, -EINTR if the process is being
- * killed; -ENOENT if the VM is closed or banned.
+ * Return: 0; -ERESTARTSYS or -EINTR if it was interrupted; -ENOENT if the VM is
+ * closed or banned.
  */
 int xe_bind_wait_queue(struct xe_vm *vm, struct xe_exec_queue *q)
 {
@@ -323,8 +336,10 @@ int xe_bind_wait_queue(struct xe_vm *vm, struct xe_exec_queue *q)
 		up_write(&vm->lock);
 		return -ENOENT;
 	}
-	fence = xe_exec_queue_last_fence_get(wait_queue(vm, q), vm);
+	err = get_last_fence(vm, q, &fence);
 	up_write(&vm->lock);
+	if (err)
+		return err;
 
 	err = dma_fence_wait(fence, true);
 	dma_fence_put(fence);
@@ -354,7 +369,11 @@ int xe_bind_wait_lock_idle(struct xe_vm *vm, struct xe_exec_queue *q)
 		    xe_vm_is_closed_or_banned(vm))
 			return err;
 
-		fence = xe_exec_queue_last_fence_get(wait_queue(vm, q), vm);
+		err = get_last_fence(vm, q, &fence);
+		if (err) {
+			up_write(&vm->lock);
+			return err;
+		}
 		idle = dma_fence_is_signaled(fence);
 		if (!idle)
 			up_write(&vm->lock);
