@@ -565,16 +565,34 @@ static size_t pages_away(const struct area *a)
 	return away;
 }
 
-static double time_prefetch(struct space *s, const struct area *a, __u32 region)
+static void prefetch(struct space *s, const struct area *a, __u32 region)
 {
-	size_t away = region == s->gpu->vram ? a->pages : 0;
-	double usec = usec_now();
-
 	bind(s, (struct drm_xe_vm_bind_op){ .op = DRM_XE_VM_BIND_OP_PREFETCH,
 					    .addr = (uintptr_t)a->cpu,
 					    .range = a->pages * PAGE,
 					    .prefetch_mem_region_instance =
 						    region });
+}
+
+/* A driver may have no memory of processes in VRAM */
+static bool prefetch_moves(struct space *s)
+{
+	struct area area = map_area(PREFETCH_SIZE);
+	bool moves;
+
+	fill(&area, 0);
+	prefetch(s, &area, s->gpu->vram);
+	moves = pages_away(&area);
+	unmap_area(&area);
+	return moves;
+}
+
+static double time_prefetch(struct space *s, const struct area *a, __u32 region)
+{
+	size_t away = region == s->gpu->vram ? a->pages : 0;
+	double usec = usec_now();
+
+	prefetch(s, a, region);
 	usec = usec_now() - usec;
 	if (pages_away(a) != away)
 		errx(1, "prefetch: %zu of %zu pages are in VRAM, not %zu",
@@ -588,10 +606,11 @@ static void measure_prefetch(void)
 					    "prefetch to RAM" };
 	double usec[ARRAY_SIZE(what)][PREFETCH_ROUNDS];
 	struct space *s = &gpus[0].space[true];
+	bool moves = gpus[0].svm && prefetch_moves(s);
 	struct area area;
 	__u32 i;
 
-	for (i = 0; i < PREFETCH_ROUNDS && gpus[0].svm; i++) {
+	for (i = 0; i < PREFETCH_ROUNDS && moves; i++) {
 		area = map_area(PREFETCH_SIZE);
 		fill(&area, i);
 		usec[0][i] = time_prefetch(s, &area, gpus[0].vram);
@@ -601,7 +620,7 @@ static void measure_prefetch(void)
 		unmap_area(&area);
 	}
 	for (i = 0; i < ARRAY_SIZE(what); i++) {
-		if (gpus[0].svm)
+		if (moves)
 			tell(what[i], true,
 			     PREFETCH_SIZE / median(usec[i], PREFETCH_ROUNDS),
 			     "MB/s");
@@ -655,16 +674,18 @@ static void measure_unmap(bool svm, bool dontneed)
 	double usec[UNMAP_ROUNDS];
 	struct area area;
 	unsigned int g;
+	bool moves;
 	__u32 i;
 
 	if (svm && !gpus[0].svm) {
 		tell_not(what, svm, "ms");
 		return;
 	}
+	moves = svm && prefetch_moves(&gpus[0].space[svm]);
 	area = map_area(UNMAP_SIZE);
 	for (g = 0; g < nr_gpus; g++) {
 		attach(&gpus[g].space[svm], &area);
-		if (svm)
+		if (moves)
 			keep_in_ram(&gpus[g].space[svm], &area);
 	}
 	for (i = 0; i < UNMAP_ROUNDS; i++) {
