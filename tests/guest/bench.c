@@ -93,12 +93,14 @@ struct space {
 /**
  * struct gpu - a device
  * @svm: its driver has that
+ * @moves: and memory of processes can be in its VRAM
  * @pat: index for write-back, coherent with the CPU (xe_pat.c)
  * @ram, @vram: instances of its memory regions
  */
 struct gpu {
 	int fd;
 	bool svm;
+	bool moves;
 	__u16 pat;
 	__u32 va_bits, ram, vram;
 	struct drm_xe_engine_class_instance engine;
@@ -606,11 +608,10 @@ static void measure_prefetch(void)
 					    "prefetch to RAM" };
 	double usec[ARRAY_SIZE(what)][PREFETCH_ROUNDS];
 	struct space *s = &gpus[0].space[true];
-	bool moves = gpus[0].svm && prefetch_moves(s);
 	struct area area;
 	__u32 i;
 
-	for (i = 0; i < PREFETCH_ROUNDS && moves; i++) {
+	for (i = 0; i < PREFETCH_ROUNDS && gpus[0].moves; i++) {
 		area = map_area(PREFETCH_SIZE);
 		fill(&area, i);
 		usec[0][i] = time_prefetch(s, &area, gpus[0].vram);
@@ -620,7 +621,7 @@ static void measure_prefetch(void)
 		unmap_area(&area);
 	}
 	for (i = 0; i < ARRAY_SIZE(what); i++) {
-		if (moves)
+		if (gpus[0].moves)
 			tell(what[i], true,
 			     PREFETCH_SIZE / median(usec[i], PREFETCH_ROUNDS),
 			     "MB/s");
@@ -674,18 +675,16 @@ static void measure_unmap(bool svm, bool dontneed)
 	double usec[UNMAP_ROUNDS];
 	struct area area;
 	unsigned int g;
-	bool moves;
 	__u32 i;
 
 	if (svm && !gpus[0].svm) {
 		tell_not(what, svm, "ms");
 		return;
 	}
-	moves = svm && prefetch_moves(&gpus[0].space[svm]);
 	area = map_area(UNMAP_SIZE);
 	for (g = 0; g < nr_gpus; g++) {
 		attach(&gpus[g].space[svm], &area);
-		if (moves)
+		if (svm && gpus[g].moves)
 			keep_in_ram(&gpus[g].space[svm], &area);
 	}
 	for (i = 0; i < UNMAP_ROUNDS; i++) {
@@ -736,8 +735,10 @@ int main(int argc, char **argv)
 	open_gpus();
 	for (g = 0; g < nr_gpus; g++) {
 		create_space(&gpus[g], false);
-		if (gpus[g].svm)
-			create_space(&gpus[g], true);
+		if (!gpus[g].svm)
+			continue;
+		create_space(&gpus[g], true);
+		gpus[g].moves = prefetch_moves(&gpus[g].space[true]);
 	}
 	run(true);
 	run(false);
